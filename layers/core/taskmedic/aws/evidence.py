@@ -1,0 +1,53 @@
+"""Evidence in S3: what was collected, kept whole. Keys are readable; the bucket's own rule ends their life."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from taskmedic.aws.errors import translated
+
+
+@dataclass(frozen=True)
+class EvidenceRef:
+    """Where one piece of evidence lies."""
+
+    title: str
+    bucket: str
+    key: str
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def to_json(self) -> dict[str, str]:
+        return {"title": self.title, "bucket": self.bucket, "key": self.key, "uri": self.uri}
+
+
+class EvidenceStore:
+    """Writes to and reads from one bucket."""
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def put_bytes(self, key: str, body: bytes, *, title: str, content_type: str) -> EvidenceRef:
+        """Stores ``body`` under ``key``; an object of that key is replaced."""
+        with translated("cannot store the evidence", f"s3://{self._bucket}/{key}"):
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+        return EvidenceRef(title=title, bucket=self._bucket, key=key)
+
+    def put_text(self, key: str, text: str, *, title: str) -> EvidenceRef:
+        """Stores a page of text, UTF-8."""
+        return self.put_bytes(key, text.encode(), title=title, content_type="text/plain; charset=utf-8")
+
+    def put_json(self, key: str, value: Any, *, title: str) -> EvidenceRef:
+        """Stores ``value`` as JSON; times and other strangers as their text."""
+        text = json.dumps(value, indent=1, default=str, ensure_ascii=False)
+        return self.put_bytes(key, text.encode(), title=title, content_type="application/json")
+
+    def get_json(self, key: str) -> Any:
+        """What was stored as JSON under ``key``."""
+        with translated("cannot read the evidence", f"s3://{self._bucket}/{key}"):
+            return json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
