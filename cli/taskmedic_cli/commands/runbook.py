@@ -1,0 +1,140 @@
+"""``taskmedic runbook``: list, show, validate and run runbooks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from taskmedic.domain.runbooks.loading import load_folder, load_text
+
+from taskmedic.domain.errors import InputError, RunbookInvalid
+from taskmedic_cli import executions
+from taskmedic_cli.common import aws_options, clients_for, console, print_json
+
+STOCK = Path("layers/runbooks/runbooks")
+
+
+def folder_option(command: Any) -> Any:
+    """``--runbooks``: the folder they are read from."""
+    return click.option(
+        "--runbooks",
+        "folder",
+        type=click.Path(path_type=Path),
+        envvar="RUNBOOKS_DIR",
+        default=STOCK,
+        show_default=True,
+        help="Folder of the runbooks (or RUNBOOKS_DIR).",
+    )(command)
+
+
+@click.group()
+def runbook() -> None:
+    """Lists, shows, validates and runs runbooks."""
+
+
+@runbook.command(name="list")
+@folder_option
+@click.option("--json", "as_json", is_flag=True)
+def list_(folder: Path, as_json: bool) -> None:
+    """The runbooks of the folder, with what starts each."""
+    found = load_folder(folder)
+    if as_json:
+        print_json([book.to_json() for book in found.values()])
+        return
+    table = Table("NAME", "STARTED BY", "STEPS", "DESCRIPTION", box=None, pad_edge=False)
+    for book in found.values():
+        table.add_row(
+            book.name, book.started_by(), ", ".join(step.type for step in book.steps), book.description
+        )
+    console().print(table)
+
+
+@runbook.command()
+@click.argument("name")
+@folder_option
+@click.option("--json", "as_json", is_flag=True)
+def show(name: str, folder: Path, as_json: bool) -> None:
+    """One runbook: its file as it is, or with --json as it was understood."""
+    found = load_folder(folder)
+    if name not in found:
+        raise InputError(
+            f"there is no runbook {name}", where=str(folder), remedy="`taskmedic runbook list` shows all."
+        )
+    if as_json:
+        print_json(found[name].to_json())
+    else:
+        click.echo((folder / found[name].file).read_text(encoding="utf-8"), nl=False)
+
+
+@runbook.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@folder_option
+def validate(files: tuple[Path, ...], folder: Path) -> None:
+    """Checks FILES (default: all of the folder); names file, line and field of each mistake."""
+    wrong = 0
+    for path in files or tuple(sorted(folder.glob("*.yaml"))):
+        try:
+            load_text(path.read_text(encoding="utf-8"), str(path))
+        except OSError as error:
+            wrong += 1
+            click.echo(f"{path}: cannot be read: {error.strerror}", err=True)
+        except RunbookInvalid as error:
+            wrong += 1
+            click.echo(str(error), err=True)
+        else:
+            click.echo(f"{path}: valid")
+    if wrong:
+        sys.exit(2)
+
+
+def parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
+    """``("cluster=prod",)`` as a dict.
+
+    Raises:
+        InputError: a pair has no ``=``, or a name comes twice.
+    """
+    options: dict[str, str] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise InputError(f"--option {pair} is no NAME=VALUE", remedy="Write --option cluster=prod.")
+        if name in options:
+            raise InputError(f"--option {name} is given twice")
+        options[name] = value
+    return options
+
+
+@runbook.command()
+@click.argument("name")
+@click.option("--option", "pairs", multiple=True, metavar="NAME=VALUE", help="May be given more than once.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("--wait", is_flag=True, help="Wait until the execution ends; exit 1 when it fails.")
+@click.option("--timeout", type=float, default=900.0, show_default=True, help="Seconds to wait.")
+@click.option("--state-machine", help="ARN; default: the one whose name holds `remediation`.")
+@click.option("--json", "as_json", is_flag=True)
+@aws_options
+def run(
+    name: str,
+    pairs: tuple[str, ...],
+    dry_run: bool,
+    wait: bool,
+    timeout: float,
+    state_machine: str | None,
+    as_json: bool,
+    profile: str | None,
+    regions: tuple[str, ...],
+) -> None:
+    """Starts an execution of runbook NAME, as the deployed application knows it."""
+    given = {"runbook": name, "options": parse_options(pairs), "dry_run": dry_run}
+    states = clients_for(profile, regions[0] if regions else None).get("stepfunctions")
+    arn = executions.start(states, state_machine or executions.machine_arn(states), given)
+    done = executions.wait(states, arn, seconds=timeout) if wait else executions.describe(states, arn)
+    if as_json:
+        print_json(done.to_json())
+    else:
+        executions.show(console(), done)
+    if wait and not executions.succeeded(done):
+        sys.exit(1)
