@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
 from taskmedic.aws.errors import translated
 from taskmedic.domain.errors import AwsRefused, InputError
+
+T = TypeVar("T")
 
 MACHINE = "remediation"
 FIRST_POLL_S, LAST_POLL_S = 0.05, 2.0
@@ -37,9 +39,10 @@ class Execution:
 
 @dataclass
 class StateVisit:
-    """One visit of a state: when it was entered and, once left, how long it took in seconds."""
+    """One visit of a state: its type (Task, Wait, …), when it was entered, how long it took once left."""
 
     name: str
+    kind: str
     entered: datetime
     seconds: float | None = None
     failed: str = ""
@@ -68,7 +71,11 @@ class Follower:
     def _apply(self, event: Mapping[str, Any]) -> StateVisit | None:
         kind = str(event["type"])
         if kind.endswith("StateEntered"):
-            visit = StateVisit(event["stateEnteredEventDetails"]["name"], event["timestamp"])
+            visit = StateVisit(
+                event["stateEnteredEventDetails"]["name"],
+                kind.removesuffix("StateEntered"),
+                event["timestamp"],
+            )
             self.visits.append(visit)
             return visit
         if kind.endswith("StateExited"):
@@ -159,7 +166,7 @@ def show(out: Console, execution: Execution) -> None:
         )
 
 
-def poll(ready: Callable[[], Any], *, seconds: float) -> Any:
+def poll(ready: Callable[[], T | None], *, seconds: float) -> T | None:
     """Calls ``ready`` until it returns something true, ever less often; None when ``seconds`` are over."""
     deadline = time.monotonic() + seconds
     pause = FIRST_POLL_S
@@ -190,7 +197,6 @@ def wait(client: Any, arn: str, *, seconds: float, on_look: Callable[[], None] =
             where=arn,
             remedy="It goes on; look at it later by its ARN.",
         )
-    assert isinstance(done, Execution)
     on_look()
     return done
 

@@ -32,9 +32,7 @@ def read_trigger(path: str) -> dict[str, Any]:
         InputError: the file cannot be read, or holds no JSON object.
     """
     try:
-        text = (
-            click.get_text_stream("stdin").read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        )
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         given = json.loads(text)
     except OSError as error:
         raise InputError(f"cannot read {path}", why=error.strerror or str(error)) from error
