@@ -23,7 +23,7 @@ from taskmedic.domain.errors import (
     Throttled,
 )
 
-# Codes by which AWS services say "too many calls" (botocore's own list of throttling codes, and server trouble).
+# Codes by which AWS services say "too many calls": botocore's own list of throttling codes.
 THROTTLING = frozenset(
     {
         "LimitExceededException",

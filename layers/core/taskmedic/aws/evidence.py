@@ -1,4 +1,4 @@
-"""Evidence in S3: what was collected, kept whole. Keys are readable; the bucket's own rule ends their life."""
+"""Evidence in S3: what was collected, kept whole. The bucket's own rule ends its life."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Arn:
 def last_part(arn_or_name: str) -> str:
     """The name at the end of an ECS ARN; a bare name is returned as it is.
 
-    ``arn:aws:ecs:eu-west-1:1:task/prod/0123`` gives ``0123``. Both the long and the old short form of ECS ARNs work.
+    ``arn:aws:ecs:eu-west-1:1:task/prod/0123`` gives ``0123``. The long and the old short form both work.
     """
     return arn_or_name.rsplit("/", 1)[-1]
 
