@@ -7,6 +7,7 @@
     │   ├── RunbookInvalid          a runbook's file breaks its schema
     │   ├── OptionInvalid           a runbook's option is missing, unknown or breaks its rule
     │   ├── FilterInvalid           a node filter cannot be parsed
+    │   ├── CommandInvalid          a command cannot be delivered to a container as it stands
     │   └── NotAStoppedTask         a diagnosis was asked of something that is no stopped task
     ├── ActionFailed                it was understood, tried, and did not succeed  exit 1
     │   ├── ClusterNotFound         no such cluster in that account and region
@@ -87,6 +88,10 @@ class OptionInvalid(InputError):
 
 class FilterInvalid(InputError):
     """A node filter cannot be parsed; the text shows the place."""
+
+
+class CommandInvalid(InputError):
+    """A command is empty, too long, or would make AWS's agent hang; nothing was sent."""
 
 
 class NotAStoppedTask(InputError):
