@@ -6,8 +6,13 @@ The variables are set in template.yaml. A missing one is named in the error.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from taskmedic.domain.errors import SettingMissing
+
+PAGERDUTY_API_URL = "https://api.pagerduty.com"
+PAGERDUTY_EVENTS_URL = "https://events.pagerduty.com"
+RUNBOOKS_DIR = "/opt/runbooks"
 
 
 def required(name: str) -> str:
@@ -29,3 +34,135 @@ def required(name: str) -> str:
 def optional(name: str, default: str = "") -> str:
     """The value of environment variable ``name``, or ``default`` when it is unset or empty."""
     return os.environ.get(name) or default
+
+
+def region() -> str:
+    """The function's own region; Lambda sets the variable."""
+    return required("AWS_REGION")
+
+
+@dataclass(frozen=True)
+class AcceptTriggerSettings:
+    """What ``accept_trigger`` needs: the ledger, the switch, the runbooks and PagerDuty's API."""
+
+    region: str
+    ledger_table: str
+    switch_parameter: str
+    service_map_parameter: str
+    pagerduty_api_secret_id: str
+    pagerduty_api_url: str
+    runbooks_dir: str
+
+    @classmethod
+    def from_env(cls) -> AcceptTriggerSettings:
+        return cls(
+            region=region(),
+            ledger_table=required("LEDGER_TABLE"),
+            switch_parameter=required("SWITCH_PARAMETER"),
+            service_map_parameter=required("SERVICE_MAP_PARAMETER"),
+            pagerduty_api_secret_id=required("PAGERDUTY_API_SECRET_ID"),
+            pagerduty_api_url=optional("PAGERDUTY_API_URL", PAGERDUTY_API_URL),
+            runbooks_dir=optional("RUNBOOKS_DIR", RUNBOOKS_DIR),
+        )
+
+
+@dataclass(frozen=True)
+class FindNodesSettings:
+    """What ``find_nodes`` needs: where the whole list of nodes is kept."""
+
+    region: str
+    evidence_bucket: str
+
+    @classmethod
+    def from_env(cls) -> FindNodesSettings:
+        return cls(region=region(), evidence_bucket=required("EVIDENCE_BUCKET"))
+
+
+@dataclass(frozen=True)
+class CollectStoppedTasksSettings:
+    """What ``collect_stopped_tasks`` needs: earlier stops, and where evidence is kept."""
+
+    region: str
+    ledger_table: str
+    evidence_bucket: str
+
+    @classmethod
+    def from_env(cls) -> CollectStoppedTasksSettings:
+        return cls(
+            region=region(),
+            ledger_table=required("LEDGER_TABLE"),
+            evidence_bucket=required("EVIDENCE_BUCKET"),
+        )
+
+
+@dataclass(frozen=True)
+class RunCommandSettings:
+    """What ``run_command`` needs: locks and halts, and where output is kept."""
+
+    region: str
+    ledger_table: str
+    evidence_bucket: str
+
+    @classmethod
+    def from_env(cls) -> RunCommandSettings:
+        return cls(
+            region=region(),
+            ledger_table=required("LEDGER_TABLE"),
+            evidence_bucket=required("EVIDENCE_BUCKET"),
+        )
+
+
+@dataclass(frozen=True)
+class StopTaskSettings:
+    """What ``stop_task`` needs: the ledger, where our own stops are written down."""
+
+    region: str
+    ledger_table: str
+
+    @classmethod
+    def from_env(cls) -> StopTaskSettings:
+        return cls(region=region(), ledger_table=required("LEDGER_TABLE"))
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What ``report`` needs: the channels, and the ledger that remembers which note is whose."""
+
+    region: str
+    stage: str
+    ledger_table: str
+    pagerduty_api_secret_id: str
+    pagerduty_api_url: str
+    pagerduty_events_url: str
+    notify_topic_arn: str
+    slack_secret_id: str
+
+    @classmethod
+    def from_env(cls) -> ReportSettings:
+        return cls(
+            region=region(),
+            stage=optional("STAGE"),
+            ledger_table=required("LEDGER_TABLE"),
+            pagerduty_api_secret_id=required("PAGERDUTY_API_SECRET_ID"),
+            pagerduty_api_url=optional("PAGERDUTY_API_URL", PAGERDUTY_API_URL),
+            pagerduty_events_url=optional("PAGERDUTY_EVENTS_URL", PAGERDUTY_EVENTS_URL),
+            notify_topic_arn=required("NOTIFY_TOPIC_ARN"),
+            slack_secret_id=optional("SLACK_SECRET_ID"),
+        )
+
+
+@dataclass(frozen=True)
+class ReceiveWebhookSettings:
+    """What ``receive_webhook`` needs: the secrets it checks with, and what it starts."""
+
+    region: str
+    state_machine_arn: str
+    pagerduty_webhook_secret_id: str
+
+    @classmethod
+    def from_env(cls) -> ReceiveWebhookSettings:
+        return cls(
+            region=region(),
+            state_machine_arn=required("STATE_MACHINE_ARN"),
+            pagerduty_webhook_secret_id=required("PAGERDUTY_WEBHOOK_SECRET_ID"),
+        )

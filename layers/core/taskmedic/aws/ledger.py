@@ -1,0 +1,284 @@
+"""The ledger: one DynamoDB table of what was decided, done and locked. Keys `pk` and `sk`, TTL `expires_at`.
+
+    pk                           sk                        what
+    trigger#<key>                decision                  a trigger, its decision and the reason
+    trigger#<key>                repeat#<execution>        an execution that saw the same trigger again
+    newest#<task ARN>            newest                    the highest event version seen of a task
+    service#<cluster>/<service>  stop#<time>#<task id>     a stop that was diagnosed
+    service#<cluster>/<service>  action#<time>#<task id>   a stop of our own
+    lock#<key>                   lock                      who works on it, and until when
+    halt#<id>                    halt                      a dispatch that must start nothing more
+    report#<incident>#<run>      note                      the note that belongs to a run
+
+Times in keys are UTC of one width, so that they sort as text. DynamoDB removes an item up to two days after
+`expires_at`, so locks compare their own time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from taskmedic.aws.errors import translated
+from taskmedic.domain.arns import last_part
+
+DAY_S = 24 * 60 * 60
+# As long as Step Functions reserves an execution's name, and far beyond PagerDuty's 48 hours of repeats.
+KEEP_TRIGGER_S = 90 * DAY_S
+KEEP_STOP_S = 30 * DAY_S
+KEEP_LOCK_S = DAY_S
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What became of claiming a trigger.
+
+    ``won``: the trigger belongs to this execution, also when the same execution claims it twice. Else
+    ``earlier`` is the decision of the execution that has it, and ``late`` says that a newer event of the same
+    task was seen before.
+    """
+
+    won: bool
+    earlier: dict[str, Any] = field(default_factory=dict)
+    late: bool = False
+
+
+def stamp(at: datetime) -> str:
+    """``at`` in UTC, of one width: ``2026-11-21T09:30:00.000Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+class Ledger:
+    """Reads and writes the ledger. ``dynamodb`` is a low-level client."""
+
+    def __init__(self, table_name: str, dynamodb: Any) -> None:
+        self._table = table_name
+        self._dynamodb = dynamodb
+
+    # triggers
+
+    def claim_trigger(
+        self,
+        key: str,
+        *,
+        execution_arn: str,
+        at: datetime,
+        task_arn: str = "",
+        version: int = 0,
+    ) -> Claim:
+        """Takes the trigger for this execution, once and for all.
+
+        Args:
+            key: The trigger's key: ``taskArn#version``, a delivery id or an execution's name.
+            execution_arn: Who claims.
+            at: When it was claimed.
+            task_arn: The task of an ECS event; empty for other triggers.
+            version: Its ``detail.version``; a lower one than was seen before is a late event.
+        """
+        mine = {":me": {"S": execution_arn}}
+        item = {"execution_arn": execution_arn, "at": stamp(at), "version": version}
+        pk = f"trigger#{key}"
+        if not self._put(
+            pk, "decision", item, KEEP_TRIGGER_S, "attribute_not_exists(pk) OR execution_arn = :me", mine
+        ):
+            earlier = self._get(pk, "decision")
+            run = execution_arn.rsplit(":", 1)[-1]
+            self._put(pk, f"repeat#{run}", {"execution_arn": execution_arn, "at": stamp(at)}, KEEP_TRIGGER_S)
+            return Claim(won=False, earlier=earlier)
+        if task_arn and not self._put(
+            f"newest#{task_arn}",
+            "newest",
+            {"version": version},
+            KEEP_TRIGGER_S,
+            "attribute_not_exists(pk) OR version <= :version",
+            {":version": {"N": str(version)}},
+        ):
+            return Claim(won=False, earlier=self._get(f"newest#{task_arn}", "newest"), late=True)
+        return Claim(won=True)
+
+    def record_decision(self, key: str, *, execution_arn: str, at: datetime, **facts: Any) -> None:
+        """Writes the decision on a claimed trigger: ``decision``, ``reason``, ``runbook``, ``cluster``, ….
+
+        A repeat's own decision is kept beside the first one's, under the execution that made it.
+        """
+        run = execution_arn.rsplit(":", 1)[-1]
+        item = {"execution_arn": execution_arn, "at": stamp(at), **facts}
+        owner = {":me": {"S": execution_arn}}
+        if not self._put(
+            f"trigger#{key}", "decision", item, KEEP_TRIGGER_S,
+            "attribute_not_exists(pk) OR execution_arn = :me", owner,
+        ):  # fmt: skip
+            self._put(f"trigger#{key}", f"repeat#{run}", item, KEEP_TRIGGER_S)
+
+    def decision(self, key: str) -> dict[str, Any]:
+        """The decision on a trigger; empty when the trigger was never seen."""
+        return self._get(f"trigger#{key}", "decision")
+
+    # stops and actions of a service
+
+    def record_stop(
+        self,
+        cluster: str,
+        service: str,
+        task: str,
+        at: datetime,
+        *,
+        category: str,
+        revision: str,
+        execution_arn: str,
+    ) -> None:
+        """Writes down that ``task`` of the service stopped at ``at``. Writing it twice changes nothing."""
+        item = {"task": task, "category": category, "revision": revision, "execution_arn": execution_arn}
+        self._put(_service_key(cluster, service), f"stop#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S)
+
+    def recent_stops(self, cluster: str, service: str, since: datetime) -> list[dict[str, Any]]:
+        """The stops of the service since then, oldest first, each with its time ``at`` as text."""
+        return self._since(cluster, service, "stop", since)
+
+    def record_action(
+        self, cluster: str, service: str, task: str, at: datetime, *, reason: str, execution_arn: str
+    ) -> None:
+        """Writes down that we stop ``task``; done before the call, so that its event is always recognised."""
+        item = {"task": task, "reason": reason, "execution_arn": execution_arn}
+        self._put(_service_key(cluster, service), f"action#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S)
+
+    def recent_actions(self, cluster: str, service: str, since: datetime) -> list[dict[str, Any]]:
+        """Our own stops in the service since then, oldest first, each with its time ``at`` as text."""
+        return self._since(cluster, service, "action", since)
+
+    # locks and halts
+
+    def acquire_lock(self, key: str, owner: str, seconds: float, now: float) -> bool:
+        """Takes the lock for ``seconds`` from ``now`` (epoch seconds); its owner may prolong it so."""
+        item = {"owner": owner, "lock_until": int(now + seconds) + 1}
+        return self._put(
+            f"lock#{key}",
+            "lock",
+            item,
+            int(seconds) + KEEP_LOCK_S,
+            "attribute_not_exists(pk) OR lock_until < :now OR #owner = :owner",
+            {":now": {"N": str(int(now))}, ":owner": {"S": owner}},
+            {"#owner": "owner"},
+        )
+
+    def release_lock(self, key: str, owner: str) -> None:
+        """Gives the lock back; nothing happens when it is another's by now."""
+        with translated("cannot release the lock", key):
+            try:
+                self._dynamodb.delete_item(
+                    TableName=self._table,
+                    Key=_key(f"lock#{key}", "lock"),
+                    ConditionExpression="#owner = :owner",
+                    ExpressionAttributeNames={"#owner": "owner"},
+                    ExpressionAttributeValues={":owner": {"S": owner}},
+                )
+            except ClientError as error:
+                if not _condition_failed(error):
+                    raise
+
+    def halt(self, id_: str) -> None:
+        """From now on ``halted(id_)`` is true: no batch of that dispatch starts another node."""
+        self._put(f"halt#{id_}", "halt", {}, KEEP_LOCK_S)
+
+    def halted(self, id_: str) -> bool:
+        """Whether the dispatch was halted; read consistently."""
+        return bool(self._get(f"halt#{id_}", "halt"))
+
+    # notes
+
+    def note_of(self, incident: str, run: str) -> str | None:
+        """The id of the note that this run keeps on the incident, when there is one."""
+        return self._get(f"report#{incident}#{run}", "note").get("note_id")
+
+    def remember_note(self, incident: str, run: str, note_id: str) -> None:
+        """The note that this run keeps up to date on the incident."""
+        self._put(f"report#{incident}#{run}", "note", {"note_id": note_id}, KEEP_TRIGGER_S)
+
+    # items
+
+    def _put(
+        self,
+        pk: str,
+        sk: str,
+        item: dict[str, Any],
+        keep_s: int,
+        condition: str = "",
+        values: dict[str, Any] | None = None,
+        names: dict[str, str] | None = None,
+    ) -> bool:
+        """Stores the item; False when ``condition`` does not hold."""
+        whole = {"pk": pk, "sk": sk, "expires_at": int(time.time()) + keep_s, **item}
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "Item": {name: _serializer.serialize(value) for name, value in whole.items()},
+        }
+        if condition:
+            request |= {"ConditionExpression": condition, "ExpressionAttributeValues": values or {}}
+        if names:
+            request |= {"ExpressionAttributeNames": names}
+        with translated("cannot write to the ledger", pk):
+            try:
+                self._dynamodb.put_item(**request)
+            except ClientError as error:
+                if _condition_failed(error):
+                    return False
+                raise
+        return True
+
+    def _get(self, pk: str, sk: str) -> dict[str, Any]:
+        with translated("cannot read the ledger", pk):
+            answer = self._dynamodb.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
+        return _plain(answer.get("Item", {}))
+
+    def _since(self, cluster: str, service: str, kind: str, since: datetime) -> list[dict[str, Any]]:
+        pk = _service_key(cluster, service)
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues={
+                ":pk": {"S": pk},
+                ":first": {"S": f"{kind}#{stamp(since)}"},
+                ":last": {"S": f"{kind}#~"},
+            },
+            ConsistentRead=True,
+        )
+        with translated("cannot read the ledger", pk):
+            found = [_plain(item) for page in pages for item in page["Items"]]
+        return [{**item, "at": item["sk"].split("#")[1]} for item in found]
+
+
+def _service_key(cluster: str, service: str) -> str:
+    return f"service#{last_part(cluster)}/{last_part(service)}"
+
+
+def _key(pk: str, sk: str) -> dict[str, dict[str, str]]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _plain(item: dict[str, Any]) -> dict[str, Any]:
+    """The item as plain JSON values; the table holds whole numbers only."""
+    return {name: _whole(_deserializer.deserialize(value)) for name, value in item.items()}
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _whole(inner) for name, inner in value.items()}
+        case list():
+            return [_whole(inner) for inner in value]
+        case None | str() | bool():
+            return value
+        case _:
+            return int(value)
+
+
+def _condition_failed(error: ClientError) -> bool:
+    return bool(error.response["Error"]["Code"] == "ConditionalCheckFailedException")
