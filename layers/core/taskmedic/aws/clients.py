@@ -19,6 +19,9 @@ CONFIG = Config(
     user_agent_extra="taskmedic",
 )
 
+# For calls that must not be made twice, such as starting a command: a lost answer is reported, not repeated.
+ONCE = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
 
 @dataclass(frozen=True)
 class Access:
@@ -36,14 +39,14 @@ class Clients:
         self._session = session or boto3.Session()
         self._session_name = session_name
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, Access], Any] = {}
+        self._clients: dict[tuple[str, Access, bool], Any] = {}
 
-    def get(self, service: str, access: Access | None = None) -> Any:
-        """The client of ``service`` (boto3's name for it) for ``access``."""
-        key = (service, access or Access())
+    def get(self, service: str, access: Access | None = None, *, retry: bool = True) -> Any:
+        """The client of ``service`` (boto3's name for it) for ``access``; without ``retry`` it asks only once."""
+        key = (service, access or Access(), retry)
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = self._session.client(
-                    service, region_name=key[1].region or None, config=CONFIG
+                    service, region_name=key[1].region or None, config=CONFIG if retry else ONCE
                 )
             return self._clients[key]
