@@ -14,6 +14,8 @@
     │   ├── ServiceNotFound         no such service in that cluster
     │   ├── TaskNotFound            no such task, or ECS has forgotten it
     │   ├── NodeNotFound            no running container matches
+    │   ├── ExecAgentNotReady       ECS Exec cannot reach the container; nothing ran
+    │   ├── CommandMayHaveRun       a command was sent and no answer came; it must not be sent again
     │   ├── TooManyTargets          more tasks would be stopped than the runbook allows
     │   ├── StepInvalid             a step's text cannot be completed at run time
     │   └── StepFailed              a step ended badly after its side effect; never retried
@@ -116,6 +118,14 @@ class TaskNotFound(ActionFailed):
 
 class NodeNotFound(ActionFailed):
     """No running container matches the node source and filter."""
+
+
+class ExecAgentNotReady(ActionFailed):
+    """ECS Exec is off in the container's task, or its agent is not connected. Nothing ran."""
+
+
+class CommandMayHaveRun(ActionFailed):
+    """A command was sent and the answer was lost. Whether it ran is not known; it must not be sent again."""
 
 
 class TooManyTargets(ActionFailed):
