@@ -10,6 +10,7 @@ from botocore.exceptions import (
     ClientError,
     NoCredentialsError,
     NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
 )
 
@@ -100,6 +101,8 @@ def translated(what: str, where: str = "") -> Iterator[None]:
         raise AwsUnreachable(
             what, where=where, why="no AWS region is set", remedy="Set AWS_REGION or give --region."
         ) from error
+    except ParamValidationError as error:  # botocore's own check, before anything is sent
+        raise AwsRefused(what, where=where, why=" ".join(str(error).split())) from error
     except BotoCoreError as error:
         raise AwsUnreachable(
             what, where=where, why=str(error), remedy="Check the network and the endpoint."
