@@ -191,7 +191,8 @@ def check_read_only_root(facts: Facts) -> Finding:
         return _unknown("root_file_system", facts.definition)
     if not facts.definition.read_only_root:
         return Finding("root_file_system", "ok", "the root file system is writable")
-    missing = [path for path in WRITABLE_FOR_AGENT if path not in facts.definition.mounted]
+    mounts = facts.definition.writable_mounts
+    missing = [path for path in WRITABLE_FOR_AGENT if not any(_below(path, mount) for mount in mounts)]
     if not missing:
         return Finding(
             "root_file_system",
@@ -205,6 +206,11 @@ def check_read_only_root(facts: Facts) -> Finding:
         "the root file system is read-only; the agent must write to it",
         f"Set readonlyRootFilesystem to false, or mount writable volumes at {', '.join(missing)}.",
     )
+
+
+def _below(path: str, mount: str) -> bool:
+    mount = mount.rstrip("/")
+    return path == mount or path.startswith(f"{mount}/")
 
 
 def check_pid_mode(facts: Facts) -> Finding:
@@ -253,7 +259,7 @@ def check_kms_key(facts: Facts) -> Finding:
             f"KMS key {configuration.kms_key_id} is {facts.key.state}",
             "Enable the key, or set another one in the cluster's executeCommandConfiguration.",
         )
-    return _permission_finding("kms_key", facts, ("kms:Decrypt",), configuration.kms_key_id)
+    return _permission_finding("kms_key", facts, ("kms:Decrypt",), configuration.kms_key_id, denied_is="warn")
 
 
 def check_exec_configuration(facts: Facts) -> Finding:
@@ -275,7 +281,9 @@ def check_exec_configuration(facts: Facts) -> Finding:
             "session logging is OVERRIDE without a log group or bucket",
             "Name a log group or a bucket in the cluster's executeCommandConfiguration.",
         )
-    return _permission_finding("exec_configuration", facts, tuple(wanted), f"session log {places}")
+    return _permission_finding(
+        "exec_configuration", facts, tuple(wanted), f"session log {places}", denied_is="warn"
+    )
 
 
 def check_network(facts: Facts) -> Finding:
@@ -310,21 +318,26 @@ def _way_out(network: Network, service: str) -> Finding:
     )
 
 
-def _permission_finding(check: str, facts: Facts, actions: tuple[str, ...], where: str) -> Finding:
-    """Whether the task role may do ``actions``, as the IAM simulation said."""
+def _permission_finding(
+    check: str, facts: Facts, actions: tuple[str, ...], where: str, *, denied_is: Status = "fail"
+) -> Finding:
+    """Whether the task role may do ``actions``, as the IAM simulation said.
+
+    ``denied_is`` is ``warn`` where a resource's own policy, which the simulation does not see, may allow it.
+    """
     if isinstance(facts.permissions, Unknown):
         return _unknown(check, facts.permissions, prefix=f"{where}: ")
-    denied = [action for action in actions if facts.permissions.get(action) is False]
-    if denied:
+    said = {action: facts.permissions.get(action, "conditional") for action in actions}
+    if denied := [action for action, word in said.items() if word == "denied"]:
+        what = ", ".join(denied)
         return Finding(
-            check,
-            "fail",
-            f"{where}: the task role may not {', '.join(denied)}",
-            f"Allow the task role {', '.join(denied)}.",
+            check, denied_is, f"{where}: the task role may not {what}", f"Allow the task role {what}."
         )
-    unseen = [action for action in actions if action not in facts.permissions]
-    if unseen:
-        return Finding(check, "unknown", f"{where}: {', '.join(unseen)} was not simulated")
+    if unsure := [action for action, word in said.items() if word == "conditional"]:
+        what = ", ".join(unsure)
+        return Finding(
+            check, "unknown", f"{where}: conditions decide about {what}; only a real call can tell"
+        )
     return Finding(check, "ok", f"{where}: the task role may {', '.join(actions)}")
 
 

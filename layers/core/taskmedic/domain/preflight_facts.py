@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+# What an IAM simulation says of one action; "conditional": only a real call can tell.
+Permission = Literal["allowed", "denied", "conditional"]
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,8 @@ class ContainerDefinition:
     network_mode: str = ""
     pid_mode: str = ""
     read_only_root: bool = False
-    mounted: tuple[str, ...] = ()
+    writable_mounts: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()  # names only; the task's overrides included
-    init_process: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,6 @@ class Facts:
     container_agent: str | Unknown = ""
     definition: ContainerDefinition | Unknown = field(default_factory=ContainerDefinition)
     exec_configuration: ExecConfiguration | Unknown = field(default_factory=ExecConfiguration)
-    permissions: Mapping[str, bool] | Unknown = field(default_factory=dict)
+    permissions: Mapping[str, Permission] | Unknown = field(default_factory=dict)
     key: KeyState | Unknown | None = None
     network: Network | Unknown | None = None

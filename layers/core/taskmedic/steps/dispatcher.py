@@ -1,0 +1,99 @@
+"""Visits nodes, a few at a time, in order, and stops early when the rules say so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from taskmedic.domain.dispatch import NOT_STARTED, NodeResult
+from taskmedic.domain.nodes import Node
+
+Visit = Callable[[Node], Awaitable[NodeResult]]
+
+
+@dataclass(frozen=True)
+class DispatchRules:
+    """How nodes are visited.
+
+    Args:
+        threads: Nodes at a time.
+        keep_going: Go on after a node failed. Nodes at work are always let finish.
+        first_success: One node at a time, until one succeeds.
+    """
+
+    threads: int = 1
+    keep_going: bool = False
+    first_success: bool = False
+
+    def ends_after(self, result: NodeResult) -> str:
+        """Why no further node is visited after ``result``; empty to go on."""
+        if self.first_success:
+            return f"{result.node} succeeded" if result.succeeded else ""
+        if self.keep_going or result.succeeded:
+            return ""
+        return f"{result.node} failed ({result.label}) and keep_going is off"
+
+
+class Halt(Protocol):
+    """Tells all dispatchers of one step, in whatever process, that no further node is to be visited."""
+
+    async def reason(self) -> str:
+        """Why it was called; empty while it was not."""
+        ...
+
+    async def call(self, reason: str) -> None:
+        """Calls it."""
+        ...
+
+
+class LocalHalt:
+    """A halt within this process."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+
+    async def reason(self) -> str:
+        return self._reason
+
+    async def call(self, reason: str) -> None:
+        self._reason = self._reason or reason
+
+
+async def dispatch(
+    nodes: Sequence[Node],
+    visit: Visit,
+    rules: DispatchRules,
+    *,
+    halt: Halt | None = None,
+    on_result: Callable[[NodeResult], None] | None = None,
+) -> list[NodeResult]:
+    """Visits ``nodes`` in their order and gives a result for each, in the same order.
+
+    Args:
+        visit: Runs the command on one node. What it raises ends the whole dispatch.
+        halt: Shared with other dispatchers of the same step; without it, one of this call's own.
+        on_result: Called for each node as soon as its result is there, for progress.
+    """
+    shared = halt or LocalHalt()
+    results: dict[str, NodeResult] = {}
+    waiting = iter(nodes)
+
+    async def work() -> None:
+        for node in waiting:
+            if why := await shared.reason():
+                result = NodeResult(node=node.name, outcome=NOT_STARTED, reason=why)
+            else:
+                result = await visit(node)
+                if why := rules.ends_after(result):
+                    await shared.call(why)
+            results[node.name] = result
+            if on_result:
+                on_result(result)
+
+    threads = 1 if rules.first_success else rules.threads
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(threads, len(nodes))):
+            group.create_task(work())
+    return [results[node.name] for node in nodes]
