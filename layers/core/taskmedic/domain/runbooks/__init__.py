@@ -1,0 +1,1 @@
+"""Runbooks: their models, how they are loaded, and how their text is completed."""
