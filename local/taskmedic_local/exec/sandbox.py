@@ -1,0 +1,142 @@
+"""Containers as folders: each has a working directory and an environment, made when first needed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Every process of a container inherits it: by it the ones are found that left their session.
+MARK = "TASKMEDIC_SANDBOX"
+ROUNDS = 100  # a process that the kernel holds back may never go
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class NotExecutable(Exception):
+    """The command's first word names nothing that can be run; the text is the agent's."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a container starts with, beside the machine's own programs.
+
+    Attributes:
+        env: Environment of the container.
+        files: Path in the working directory to text; a path under ``bin/`` is made executable and found
+        first. without: Programs it lacks, by name: ``{"sh", "bash"}`` is an image with no shell.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
+
+
+class Box:
+    """One container's folder."""
+
+    def __init__(self, home: Path, mark: str, image: Image) -> None:
+        self._home = home
+        self._image = image
+        self._mark = mark
+
+    @property
+    def home(self) -> Path:
+        """The working directory; made at the first call."""
+        if not self._home.exists():
+            self._home.mkdir(parents=True)
+            for name, text in self._image.files.items():
+                path = self._home / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+                path.chmod(0o755 if name.startswith("bin/") else 0o644)
+        return self._home
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment a command gets; nothing of this process's own gets in."""
+        path = self._image.env.get("PATH", DEFAULT_PATH)
+        return {
+            "HOME": str(self._home),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            **self._image.env,
+            "PATH": f"{self._home / 'bin'}:{path}",
+            MARK: self._mark,
+        }
+
+    def program(self, word: str) -> str:
+        """The absolute path of the program ``word`` names.
+
+        Raises:
+            NotExecutable: There is none; the message is what Go's os/exec says.
+        """
+        missing = Path(word).name in self._image.without
+        if "/" in word:
+            path = self.home / word
+            if missing or not path.exists():
+                raise NotExecutable(f"fork/exec {word}: no such file or directory")
+            if path.is_dir() or not os.access(path, os.X_OK):
+                raise NotExecutable(f"fork/exec {word}: permission denied")
+            return str(path)
+        found = None if missing else shutil.which(word, path=self.env["PATH"])
+        if found is None:
+            raise NotExecutable(f'exec: "{word}": executable file not found in $PATH')
+        return found
+
+
+class Sandbox:
+    """All containers' folders under one temporary directory, and the end of every process in them."""
+
+    def __init__(self) -> None:
+        self._id = uuid.uuid4().hex
+        self._root = Path(tempfile.mkdtemp(prefix="taskmedic-containers-"))
+
+    def box(self, container: str, image: Image) -> Box:
+        """The folder of the container with that runtime id."""
+        return Box(self._root / container, f"{self._id}/{container}", image)
+
+    def end(self, container: str) -> None:
+        """End the container's processes and remove its folder."""
+        home = self._root / container
+        if home.exists():
+            _end_marked(f"{self._id}/{container}")
+            shutil.rmtree(home, ignore_errors=True)
+
+    def close(self) -> None:
+        """End the processes of all containers and remove every folder."""
+        _end_marked(f"{self._id}/")
+        shutil.rmtree(self._root, ignore_errors=True)
+
+
+def _end_marked(prefix: str) -> None:
+    """SIGKILL to every process whose mark begins so, until none is left: one may fork meanwhile."""
+    for _ in range(ROUNDS):
+        if not sum(_kill(pid) for pid in _marked(prefix)):
+            return
+
+
+def _marked(prefix: str) -> Iterator[int]:
+    """Process ids by their environment. Linux only: elsewhere a session's own end is all there is."""
+    if sys.platform != "linux":
+        return
+    wanted = f"{MARK}={prefix}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if any(value.startswith(wanted) for value in (entry / "environ").read_bytes().split(b"\0")):
+                    yield int(entry.name)
+
+
+def _kill(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
