@@ -122,8 +122,7 @@ def derive_keys(
         context["aws:ssm:RandomChallenge"] = challenge
     try:
         data_key = decrypt(accepted.ciphertext_key, kms_key_id, context)
-    except Exception as error:  # noqa: BLE001 - whatever KMS or the network says ends the session with its
-    text
+    except Exception as error:  # whatever KMS or the network says is the text of the end
         raise HandshakeFailed(
             _initiating(f"fetching data key failed: Unable to retrieve data key, {error}")
         ) from error

@@ -18,10 +18,10 @@ from websockets.frames import CloseCode
 from taskmedic_local.exec.agent import Agent
 from taskmedic_local.exec.connection import PATH, Connection
 from taskmedic_local.exec.encryption import Decrypt
-from taskmedic_local.exec.wire import WireFaults
 from taskmedic_local.exec.relay import Relay
 from taskmedic_local.exec.sandbox import Image, Sandbox
 from taskmedic_local.exec.session import Session, SessionRequest, Timing
+from taskmedic_local.exec.wire import WireFaults
 
 REMEMBERED_S = 120.0
 _PARAMETER = re.compile(r"\{\{\s*ssm:([/\w.:-]+)\s*\}\}")

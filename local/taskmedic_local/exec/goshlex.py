@@ -23,6 +23,9 @@ class _In(Enum):
     COMMENT = auto()
 
 
+_STARTS = {"'": _In.SINGLE, '"': _In.DOUBLE, "#": _In.COMMENT}
+
+
 def split(text: str) -> list[str]:
     """The words of ``text``; an empty list when there is nothing but blanks and comments.
 
@@ -38,36 +41,33 @@ def split(text: str) -> list[str]:
     state = _In.GAP
     characters = iter(text)
     for char in characters:
-        if state is _In.COMMENT:
-            state = _In.GAP if char == "\n" else state
-        elif state is _In.SINGLE:
-            state = _quoted(char, "'", word, state)
-        elif char == "\\":
+        before = state
+        if char == "\\" and state not in {_In.SINGLE, _In.COMMENT}:
             word.append(_escaped(next(characters, None), state))
             state = _In.WORD if state is _In.GAP else state
-        elif state is _In.DOUBLE:
-            state = _quoted(char, '"', word, state)
-        elif char in BLANKS:
-            if state is _In.WORD:
-                words.append("".join(word))
-                word = []
-            state = _In.GAP
-        elif char == "#" and state is _In.GAP:
-            state = _In.COMMENT
         else:
-            state = _begin(char, word)
+            state = _step(char, word, state)
+        if before is _In.WORD and state is _In.GAP:
+            words.append("".join(word))
+            word.clear()
     if state in {_In.SINGLE, _In.DOUBLE}:
         raise SplitError("EOF found when expecting closing quote")
-    if state is _In.WORD:
-        words.append("".join(word))
-    return words
+    return [*words, "".join(word)] if state is _In.WORD else words
 
 
-def _begin(char: str, word: list[str]) -> _In:
-    if char == "'":
-        return _In.SINGLE
-    if char == '"':
-        return _In.DOUBLE
+def _step(char: str, word: list[str], state: _In) -> _In:
+    """The state after one character that is not escaped."""
+    match state:
+        case _In.COMMENT:
+            return _In.GAP if char == "\n" else state
+        case _In.SINGLE:
+            return _quoted(char, "'", word, state)
+        case _In.DOUBLE:
+            return _quoted(char, '"', word, state)
+    if char in BLANKS:
+        return _In.GAP
+    if char in _STARTS and (char != "#" or state is _In.GAP):
+        return _STARTS[char]
     word.append(char)
     return _In.WORD
 
