@@ -1,0 +1,96 @@
+"""What is said of a category. Texts are templates over facts; a fact that is not known reads as its plain word."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# How a fact is spoken of when the message does not give it.
+PLAIN_WORDS: Mapping[str, str] = {
+    "action": "the action named in the message",
+    "container": "the container",
+    "dependency": "the container it depends on",
+    "exit_code": "an exit code",
+    "exit_meaning": "the process ended by itself",
+    "file_system": "the file system",
+    "image": "the container's image",
+    "instance": "the container instance",
+    "json_key": "the key that the task definition asks for",
+    "log_group": "the log group named in the task definition",
+    "memory": "its memory limit",
+    "path": "the path named in the message",
+    "port": "the host port",
+    "registry": "the registry",
+    "resource": "the resource named in the message",
+    "role": "the task execution role",
+    "secret": "the secret or parameter named in the task definition",
+    "service": "the service",
+    "subnet": "the task's subnet",
+    "target_group": "the target group",
+    "trusted_role": "the task's role",
+    "user": "the user named in the task definition",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Advice that is given only when the fact ``needs`` is known."""
+
+    needs: str
+    text: str
+
+
+Advice = str | Line
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One label of the taxonomy.
+
+    ``meaning`` is for the table in docs/diagnosis.md; ``title`` is one line, ``cause`` at most two sentences; ``advice``
+    is in the order in which it should be tried. ``benign``: nothing needs to be done.
+    """
+
+    label: str
+    meaning: str
+    title: str
+    cause: str
+    advice: tuple[Advice, ...]
+    benign: bool = False
+
+
+class Telling:
+    """Fills templates with what is known of one task."""
+
+    def __init__(self, facts: Mapping[str, str]) -> None:
+        self._facts = facts
+
+    def tell(self, template: str) -> str:
+        text = "".join(
+            literal + (self._word(name) if name else "")
+            for literal, name, _, _ in string.Formatter().parse(template)
+        )
+        return text[:1].upper() + text[1:]
+
+    def advise(self, advice: tuple[Advice, ...]) -> tuple[str, ...]:
+        return tuple(
+            self.tell(line if isinstance(line, str) else line.text)
+            for line in advice
+            if isinstance(line, str) or self._facts.get(line.needs)
+        )
+
+    def _word(self, name: str) -> str:
+        return self._facts.get(name) or PLAIN_WORDS[name]
+
+
+def fields_of(category: Category) -> frozenset[str]:
+    """The facts that a category's texts speak of."""
+    texts = [category.title, category.cause]
+    needs = []
+    for line in category.advice:
+        texts.append(line if isinstance(line, str) else line.text)
+        if isinstance(line, Line):
+            needs.append(line.needs)
+    named = {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name}
+    return frozenset(named | set(needs))

@@ -1,0 +1,243 @@
+"""From a task to its diagnosis.
+
+The order of evidence: what a container's reason says, then stoppedReason, then a stop code that settles it, then what only
+names the part of the start that failed, then the exit code of the container that stopped first. Otherwise it is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from taskmedic.domain.diagnosis.catalogue import CATEGORIES, Telling, fields_of
+from taskmedic.domain.diagnosis.exits import first_to_exit, meaning_of
+from taskmedic.domain.diagnosis.facts import facts_of
+from taskmedic.domain.diagnosis.logs import last_error
+from taskmedic.domain.diagnosis.model import Confidence, Diagnosis, DiagnosisContext, Evidence
+from taskmedic.domain.diagnosis.rules import RULES, Rank, Rule
+from taskmedic.domain.diagnosis.rules.orchestration import ORCHESTRATION_RULES
+from taskmedic.domain.diagnosis.text import Message
+from taskmedic.domain.masking import mask
+from taskmedic.domain.task_record import ContainerRecord, TaskRecord, read_task
+
+EVIDENCE_CHARS = 600
+LOG_LINES = 5
+CRASH_LOOP_STOPS = 3
+CRASH_LOOP_WINDOW = timedelta(minutes=15)
+
+# Stop codes that settle the cause by themselves. The others settle nothing (facts: stop codes).
+DECISIVE_CODES: Mapping[str, str] = {
+    "UserInitiated": "user.stopped",
+    "SpotInterruption": "capacity.spot_interruption",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A category, how sure it is, and the text, code or container it rests on."""
+
+    category: str
+    confidence: Confidence
+    basis: Evidence
+    message: Message | None = None
+    container: ContainerRecord | None = None
+    rule: str = ""
+
+
+def diagnose(task: Mapping[str, Any] | TaskRecord, context: DiagnosisContext | None = None) -> Diagnosis:
+    """Why ``task`` stopped.
+
+    Args:
+        task: An ECS task in any of the shapes AWS gives it in, with or without an event's envelope; or a record of one.
+        context: What else is known. Without it the diagnosis rests on the task alone.
+
+    Raises:
+        InputError: ``task`` is no JSON object.
+        NotAStoppedTask: it is no ECS task, or one that has not stopped.
+    """
+    record = task if isinstance(task, TaskRecord) else read_task(task)
+    context = context or DiagnosisContext()
+    return _told(record, context, _verdict(record, context))
+
+
+def _verdict(record: TaskRecord, context: DiagnosisContext) -> Verdict:
+    by_text = _by_text(record)
+    if by_text and by_text[0].rank is Rank.CAUSE:
+        return _text_verdict(record, *by_text)
+    if category := DECISIVE_CODES.get(record.stop_code):
+        return Verdict(category, Confidence.HIGH, Evidence("stopCode", record.stop_code))
+    if by_text:
+        return _text_verdict(record, *by_text)
+    if record.stop_code == "TerminationNotice":
+        return Verdict("host.instance_terminated", Confidence.MEDIUM, Evidence("stopCode", record.stop_code))
+    if record.stop_code != "ServiceSchedulerInitiated" and (container := first_to_exit(record, context)):
+        return _exit_verdict(container, record)
+    if record.stopped_reason and record.last_status.upper() == "RUNNING":
+        # Still running and told to stop, in words that are none of ECS's: the caller of StopTask chose them.
+        return Verdict("user.stopped", Confidence.MEDIUM, Evidence("stoppedReason", record.stopped_reason))
+    seen = record.stopped_reason or record.stop_code or "AWS gives neither reason nor code"
+    return Verdict("unknown.generic", Confidence.LOW, Evidence("stoppedReason", seen))
+
+
+def _by_text(record: TaskRecord) -> tuple[Rule, Message] | None:
+    """The rule of lowest rank that holds for one of the texts, and the text. Earlier texts win among equals."""
+    best: tuple[Rule, Message] | None = None
+    for message, rules in _messages(record):
+        rule = next((rule for rule in rules if rule.holds(message)), None)
+        if rule and (best is None or rule.rank < best[0].rank):
+            best = rule, message
+            if rule.rank is Rank.CAUSE:
+                break
+    return best
+
+
+def _messages(record: TaskRecord) -> list[tuple[Message, tuple[Rule, ...]]]:
+    """The texts in the order in which they count, each with the rules that may read it."""
+    found = [
+        (Message(f"containers[{container.name or index}].reason", container.reason, container.name), RULES)
+        for index, container in enumerate(record.containers)
+        if container.reason
+    ]
+    if record.stopped_reason:
+        # A caller of StopTask writes what he likes: only ECS's own sentences are believed then.
+        rules = ORCHESTRATION_RULES if record.stop_code == "UserInitiated" else RULES
+        found.append((Message("stoppedReason", record.stopped_reason), rules))
+    return found
+
+
+def _text_verdict(record: TaskRecord, rule: Rule, message: Message) -> Verdict:
+    confidence = {
+        Rank.CAUSE: Confidence.HIGH,
+        Rank.CONSEQUENCE: Confidence.MEDIUM,
+        Rank.OUTLINE: Confidence.LOW,
+    }[rule.rank]
+    container = (
+        next((c for c in record.containers if c.name == message.container), None)
+        if message.container
+        else None
+    )
+    if container is None and len(record.containers) == 1:
+        container = record.containers[0]
+    return Verdict(
+        rule.category, confidence, Evidence(message.source, message.text), message, container, rule.name
+    )
+
+
+def _exit_verdict(container: ContainerRecord, record: TaskRecord) -> Verdict:
+    alone = len([c for c in record.containers if c.exit_code is not None]) == 1
+    certain = alone or container.exit_code not in {0, 137, 143}
+    return Verdict(
+        "app.exit_zero" if container.exit_code == 0 else "app.exit_nonzero",
+        Confidence.HIGH if certain and container.exit_code != 137 else Confidence.MEDIUM,
+        Evidence(f"containers[{container.name or 0}].exitCode", str(container.exit_code)),
+        container=container,
+    )
+
+
+@cache
+def _wanted(label: str) -> frozenset[str]:
+    return fields_of(CATEGORIES[label])
+
+
+def _told(record: TaskRecord, context: DiagnosisContext, verdict: Verdict) -> Diagnosis:
+    category = CATEGORIES[verdict.category]
+    facts = facts_of(_wanted(verdict.category), verdict.message, record, verdict.container, context)
+    facts |= _exit_facts(verdict.container)
+    error = _last_error(context, verdict.container)
+    if error:
+        facts["last_error"] = error
+    telling = Telling(facts)
+    loop = "" if category.benign else _crash_loop(record, context)
+    advice = telling.advise(category.advice)
+    cause = telling.tell(category.cause)
+    if loop:
+        cause = f"{cause} {loop}"
+        advice = ("This repeats: roll back, or set the desired count to 0 until it is mended.", *advice)
+    return Diagnosis(
+        task_arn=record.task_arn,
+        category=verdict.category,
+        benign=category.benign or (verdict.category == "app.exit_zero" and not record.of_service),
+        confidence=verdict.confidence,
+        title=telling.tell(category.title),
+        cause=cause,
+        advice=advice,
+        evidence=_evidence(record, context, verdict, loop),
+        container=verdict.container.name if verdict.container else "",
+        service=record.service,
+        revision=record.revision,
+        rule=verdict.rule,
+    )
+
+
+def _exit_facts(container: ContainerRecord | None) -> dict[str, str]:
+    if container is None or container.exit_code is None:
+        return {}
+    meaning = meaning_of(container.exit_code)
+    return {
+        "exit_code": str(container.exit_code),
+        "exit_meaning": meaning.meaning,
+        "exit_advice": meaning.advice,
+    }
+
+
+def _last_error(context: DiagnosisContext, container: ContainerRecord | None) -> str:
+    if container is None or container.name not in context.log_tail:
+        return ""
+    return mask(last_error(context.log_tail[container.name]))
+
+
+def _crash_loop(record: TaskRecord, context: DiagnosisContext) -> str:
+    """A sentence when this revision keeps stopping for a cause that is not benign."""
+    at = record.stopped_at
+    if at is None:
+        return ""
+    near = [
+        stop.at
+        for stop in context.earlier_stops
+        if stop.revision == record.revision
+        and timedelta(0) <= at - stop.at <= CRASH_LOOP_WINDOW
+        and not _benign(stop.category)
+    ]
+    stops = len(near) + 1
+    if stops < CRASH_LOOP_STOPS:
+        return ""
+    minutes = max(1, round((at - min(near)).total_seconds() / 60))
+    return f"Crash loop: {stops} stops in {minutes} minutes on {record.revision or 'this revision'}."
+
+
+def _benign(label: str) -> bool:
+    return label in CATEGORIES and CATEGORIES[label].benign
+
+
+def _evidence(
+    record: TaskRecord, context: DiagnosisContext, verdict: Verdict, loop: str
+) -> tuple[Evidence, ...]:
+    """The deciding line first, then what else the task says, then what was collected. Secrets are masked."""
+    lines = [verdict.basis]
+    lines += [
+        Evidence(f"containers[{c.name or index}].reason", c.reason)
+        for index, c in enumerate(record.containers)
+        if c.reason
+    ]
+    lines.append(Evidence("stoppedReason", record.stopped_reason))
+    lines.append(Evidence("stopCode", record.stop_code))
+    lines += [
+        Evidence(f"containers[{c.name or index}].exitCode", str(c.exit_code))
+        for index, c in enumerate(record.containers)
+        if c.exit_code is not None
+    ]
+    lines.append(Evidence("ledger", loop))
+    lines += [Evidence("task definition", change) for change in context.changes]
+    for name, tail in context.log_tail.items():
+        lines += [Evidence(f"log of {name}", line) for line in tail[-LOG_LINES:]]
+    lines += context.notes
+    seen: dict[tuple[str, str], Evidence] = {}
+    for line in lines:
+        text = mask(" ".join(line.text[: EVIDENCE_CHARS * 4].split()))
+        if text:
+            cut = text if len(text) <= EVIDENCE_CHARS else text[: EVIDENCE_CHARS - 1] + "…"
+            seen.setdefault((line.source, cut), Evidence(line.source, cut))
+    return tuple(seen.values())

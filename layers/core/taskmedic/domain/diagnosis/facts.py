@@ -1,0 +1,187 @@
+"""What a message names: the image, the role, the secret, the log group, the subnet, the port, …
+
+Each fact is looked for only when the category's texts speak of it. All patterns are bounded; only the beginning of a long
+message is searched, since AWS's own end after a few kilobytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from taskmedic.domain.arns import last_part
+from taskmedic.domain.diagnosis.model import DiagnosisContext
+from taskmedic.domain.diagnosis.text import Message
+from taskmedic.domain.masking import mask
+from taskmedic.domain.task_record import ContainerRecord, TaskRecord
+
+SEARCHED_CHARS = 4000
+_IMAGE = r"[\w.\-:/@]{2,300}"
+
+# The first group is the fact. Tried in order.
+_PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
+    name: tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
+    for name, patterns in {
+        "action": (
+            r"perform:? {0,2}([a-z0-9\-]{2,30}:[a-z*]{3,60})",
+            r"\b((?:ecr|secretsmanager|ssm|kms|logs|s3|ec2|elasticfilesystem):[a-z]{3,60})",
+        ),
+        "dependency": (r"dependency \[([^\]]{1,255})\]", r"depends on (?:container )?\"?([\w\-]{1,255})"),
+        "file_system": (r"\b(fs-[0-9a-f]{8,40})",),
+        "image": (
+            rf"(\d{{12}}\.dkr\.ecr\.[\w\-]{{4,30}}\.[\w.]{{5,30}}/{_IMAGE})",
+            rf"manifest for ({_IMAGE}) not found",
+            rf"access denied for ({_IMAGE})",
+            rf"(?:resolve|unpack) (?:ref|reference|image) [\"\\']{{0,4}}({_IMAGE})",
+            rf"repository ({_IMAGE}) not found",
+            rf"pull image [\"']?({_IMAGE})",
+            rf"no such image: ({_IMAGE})",
+        ),
+        "instance": (r"\b(i-[0-9a-f]{8,17})\b",),
+        "json_key": (r"json key ([\w.\-/]{1,255})",),
+        "log_group": (r"log-group:([\w./#\-]{1,512})", r"log group '?([\w./#\-]{0,500}/[\w./#\-]{1,500})"),
+        "missing_resource": (
+            r"insufficient ([a-z]{2,20}(?: units)?)",
+            r"RESOURCE:([a-z]{2,20})",
+            r"already using a (port)\b",
+        ),
+        "path": (
+            r"exec:? [\"\\']{1,6}([^\"\\']{1,300})",
+            r"rootfs at [\"\\']{1,6}([^\"\\']{1,300})",
+            r"\bstat ([^\s:]{1,300})",
+            r"mount(?:ing)? [\"\\']{1,6}([^\"\\']{1,300})",
+            r"chown ([^\s:]{1,300})",
+        ),
+        "port": (r"(?:0\.0\.0\.0|\[::\]|127\.0\.0\.1):(\d{1,5})", r"\bport (\d{1,5})\b"),
+        "reason_code": (r"due to \(reason ([^)]{1,200})\)?",),
+        "registry": (r"https?://([\w.\-]{3,255})", r"dial tcp:? (?:lookup )?([\w.\-]{3,255})"),
+        "resource": (r"resource:? (arn:[^\s,;\"']{10,500})", r"(arn:aws[\w\-]{0,12}:s3:::[^\s,;\"']{1,500})"),
+        "role": (
+            r"assumed-role/([\w+=,.@\-]{1,64})",
+            r"(arn:aws[\w\-]{0,12}:iam::\w{0,12}:role/[\w+=,.@\-/]{1,512})",
+        ),
+        "secret": (
+            r"(arn:aws[\w\-]{0,12}:(?:secretsmanager|ssm):[\w\-]{0,30}:[\w*]{0,12}:[^\s,;\"']{1,512})",
+            r"invalid (?:ssm )?parameters:? \[?([\w./\-]{1,512})",
+            r"secret ([\w./+=@\-]{1,512}):",
+        ),
+        "subnet": (r"\b(subnet-[0-9a-f]{8,40})",),
+        "target_group": (r"targetgroup/([\w\-]{1,64})", r"target-group ([\w\-]{1,64})\)"),
+        "user": (r"unable to find (?:user|group) ([^\s:]{1,64})",),
+    }.items()
+}
+_PHRASES = {
+    "endpoint_policy": "endpoint policy allows",
+    "repository_policy": "no resource-based policy",
+}
+
+
+def facts_of(
+    wanted: Iterable[str],
+    message: Message | None,
+    record: TaskRecord,
+    container: ContainerRecord | None,
+    context: DiagnosisContext,
+) -> dict[str, str]:
+    """Those of the ``wanted`` facts that are known: from the message, else from the task and what was collected."""
+    text = message.text[:SEARCHED_CHARS] if message else ""
+    facts: dict[str, str] = {}
+    for name in wanted:
+        value = _from_text(name, text) or _from_record(name, record, container, context)
+        if value:
+            facts[name] = mask(value)
+    return facts
+
+
+def _from_text(name: str, text: str) -> str:
+    if name in _PHRASES:
+        return _PHRASES[name] if _PHRASES[name] in text else ""
+    for pattern in _PATTERNS.get(name, ()):
+        if found := pattern.search(text):
+            return found[1].rstrip(".:,;)(")
+    return ""
+
+
+def _from_record(
+    name: str, record: TaskRecord, container: ContainerRecord | None, context: DiagnosisContext
+) -> str:
+    source = _FROM_RECORD.get(name)
+    return source(record, container, context) if source else ""
+
+
+def _container_name(_: TaskRecord, container: ContainerRecord | None, __: DiagnosisContext) -> str:
+    return container.name if container else ""
+
+
+def _container_image(record: TaskRecord, container: ContainerRecord | None, _: DiagnosisContext) -> str:
+    if container is None and len(record.containers) == 1:
+        container = record.containers[0]
+    return container.image if container else ""
+
+
+def _execution_role(_: TaskRecord, __: ContainerRecord | None, context: DiagnosisContext) -> str:
+    return last_part(str((context.task_definition or {}).get("executionRoleArn") or ""))
+
+
+def _log_group(_: TaskRecord, container: ContainerRecord | None, context: DiagnosisContext) -> str:
+    definition = container_definition(context, container)
+    options = (definition.get("logConfiguration") or {}).get("options") or {}
+    return str(options.get("awslogs-group") or "")
+
+
+def _memory(_: TaskRecord, container: ContainerRecord | None, context: DiagnosisContext) -> str:
+    limit = container_definition(context, container).get("memory")
+    if limit:
+        return f"its limit of {limit} MiB"
+    task_limit = (context.task_definition or {}).get("memory")
+    return f"the task's {task_limit} MiB" if task_limit else ""
+
+
+def _subnet(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext) -> str:
+    return next((a.details["subnetId"] for a in record.attachments if a.details.get("subnetId")), "")
+
+
+def _instance(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext) -> str:
+    name = last_part(record.container_instance_arn)
+    return f"container instance {name}" if name else ""
+
+
+def _service(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext) -> str:
+    return record.service
+
+
+def _of_service(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext) -> str:
+    return "yes" if record.of_service else ""
+
+
+def _of_job(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext) -> str:
+    return "" if record.of_service else "yes"
+
+
+def _killed(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext) -> str:
+    return "yes" if any(c.exit_code == 137 for c in record.containers) else ""
+
+
+_FROM_RECORD: Mapping[str, Callable[[TaskRecord, ContainerRecord | None, DiagnosisContext], str]] = {
+    "container": _container_name,
+    "image": _container_image,
+    "instance": _instance,
+    "killed": _killed,
+    "log_group": _log_group,
+    "memory": _memory,
+    "of_job": _of_job,
+    "of_service": _of_service,
+    "role": _execution_role,
+    "service": _service,
+    "subnet": _subnet,
+}
+
+
+def container_definition(context: DiagnosisContext, container: ContainerRecord | None) -> Mapping[str, Any]:
+    """The container's definition in the task definition; empty when that is not known."""
+    definitions = (context.task_definition or {}).get("containerDefinitions") or []
+    for definition in definitions:
+        if container is not None and definition.get("name") == container.name:
+            return dict(definition)
+    return {}

@@ -1,0 +1,273 @@
+"""What a task needs before its containers run: volumes, environment files, secrets, logs, network, roles."""
+
+from __future__ import annotations
+
+from taskmedic.domain.diagnosis.rules.model import (
+    AGENT,
+    DOC_RESOURCE,
+    DOC_STOPPED,
+    DOCKER,
+    EC2_API,
+    EFS_UTILS,
+    Rule,
+    words,
+)
+from taskmedic.domain.diagnosis.words import (
+    ABSENT,
+    DENIED,
+    EBS,
+    EFS,
+    ENI,
+    ENV_FILE,
+    LOGS,
+    ROLE,
+    SECRET,
+    THROTTLED,
+    UNREACHABLE,
+    VOLUME_PLUGIN,
+)
+
+INVALID_VALUE = words(
+    "invalid-value",
+    "did not contain json key",
+    "does not contain json key",
+    "doesn't contain json key",
+    "looking for beginning of value",
+    "invalid character",
+    "unexpected end of JSON",
+    "not valid JSON",
+    "cannot unmarshal",
+    "could not parse the secret",
+    "is not a valid json",
+    "secret value is empty",
+)
+
+VOLUME_RULES: tuple[Rule, ...] = (
+    Rule(
+        "efs",
+        "volume.efs_mount",
+        (EFS,),
+        EFS_UTILS,
+        "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: mount.nfs4: "
+        "Connection timed out : unsuccessful EFS utils command execution; code: 32",
+    ),
+    Rule(
+        "ebs",
+        "volume.ebs",
+        (EBS,),
+        DOC_STOPPED,
+        "Amazon ECS could not attach the EBS volume vol-0123456789abcdef0 to the task: VolumeInUse",
+    ),
+    Rule(
+        "volume-plugin",
+        "volume.docker_plugin",
+        (VOLUME_PLUGIN,),
+        DOCKER,
+        "CannotCreateContainerError: Error response from daemon: error looking up volume plugin rexray/ebs: plugin not found",
+    ),
+)
+
+SECRET_RULES: tuple[Rule, ...] = (
+    Rule(
+        "env-file",
+        "env_file.download_failed",
+        (ENV_FILE,),
+        DOC_RESOURCE,
+        "ResourceInitializationError: failed to download env files: file download command: non-empty error stream: "
+        "AccessDenied: Access Denied status code: 403",
+    ),
+    Rule(
+        "logs-denied",
+        "logs.access_denied",
+        (LOGS, DENIED),
+        DOC_RESOURCE,
+        "ResourceInitializationError: failed to validate logger args: create log group: AccessDeniedException: User is "
+        "not authorized to perform: logs:CreateLogGroup",
+    ),
+    Rule(
+        "logs-unreachable",
+        "logs.network",
+        (LOGS, UNREACHABLE),
+        DOC_RESOURCE,
+        "ResourceInitializationError: failed to validate logger args: The task cannot find the Amazon CloudWatch log "
+        "group defined in the task definition. There is a connection issue between the task and Amazon CloudWatch.",
+    ),
+    Rule(
+        "logs-config",
+        "logs.config",
+        (
+            LOGS,
+            words(
+                "logs-config",
+                "must specify a value for",
+                "unknown log opt",
+                "invalid log opt",
+                "missing required log opt",
+                "Missing region",
+                "could not find region",
+                "failed to find region",
+                "get region",
+                "EC2RoleRequestError",
+                "credential",
+                "no log driver named",
+                "log driver is not supported",
+                "invalid value for",
+                "is required",
+                "not supported",
+                "requires capability",
+            ),
+        ),
+        DOCKER,
+        "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: must specify a "
+        "value for log opt 'awslogs-group'",
+    ),
+    Rule(
+        "logs-missing",
+        "logs.not_found",
+        (LOGS, ABSENT),
+        DOC_RESOURCE,
+        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to "
+        "create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist.",
+    ),
+    Rule(
+        "secret-invalid",
+        "secrets.invalid_value",
+        (SECRET, INVALID_VALUE),
+        DOC_RESOURCE,
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: "
+        "retrieved secret from Secrets Manager did not contain json key password",
+    ),
+    Rule(
+        "secret-denied",
+        "secrets.access_denied",
+        (SECRET, DENIED),
+        DOC_RESOURCE,
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: "
+        "AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/orders-exec/0123 is not authorized to "
+        "perform: secretsmanager:GetSecretValue",
+    ),
+    Rule(
+        "secret-unreachable",
+        "secrets.network",
+        (SECRET, UNREACHABLE),
+        DOC_RESOURCE,
+        "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull secrets from AWS "
+        "Secrets Manager. There is a connection issue between the task and AWS Secrets Manager.",
+    ),
+    Rule(
+        "secret-missing",
+        "secrets.not_found",
+        (
+            SECRET,
+            words(
+                "secret-missing",
+                ABSENT,
+                "ValidationException",
+                "invalid ARN",
+                "invalid parameter",
+                "arn: invalid",
+                "malformed",
+                "must be one of the following",
+                "invalid name",
+                "marked for deletion",
+                "scheduled for deletion",
+            ),
+        ),
+        DOC_RESOURCE,
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secrets from ssm: "
+        "invalid parameters: /orders/db-url",
+    ),
+    Rule(
+        "secret-throttled",
+        "secrets.network",
+        (SECRET, THROTTLED),
+        DOC_RESOURCE,
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secrets from ssm: "
+        "ThrottlingException: Rate exceeded",
+    ),
+)
+
+NETWORK_RULES: tuple[Rule, ...] = (
+    Rule(
+        "subnet-full",
+        "network.ip_exhausted",
+        (
+            words(
+                "subnet-full",
+                "InsufficientFreeAddresses",
+                "InsufficientFreeAddressesInSubnet",
+                "not have enough free addresses",
+                "insufficient free IP",
+                "no free IP",
+                "no available IP",
+                "not enough IP addresses",
+                "does not have enough available IP",
+                "insufficient IP addresses",
+                "no more IP addresses",
+                "PrivateIpAddressLimitExceeded",
+            ),
+        ),
+        EC2_API,
+        "Unexpected EC2 error while attempting to Create Network Interface: InsufficientFreeAddressesInSubnet",
+    ),
+    Rule(
+        "subnet-full-by-outline",
+        "network.ip_exhausted",
+        (
+            words(
+                "subnet-full-by-outline",
+                "Create Network Interface with public IP assignment enabled in subnet",
+                "Create Network Interface with public IP assignment disabled in subnet",
+                "create network interface in subnet",
+            ),
+        ),
+        DOC_STOPPED,
+        "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment enabled in subnet "
+        "'subnet-0123456789abcdef0'",
+        none_of=(
+            words(
+                "subnet-full-by-outline-not",
+                DENIED,
+                "TagPolicy",
+                "Invalid",
+                "LimitExceeded",
+                "InternalError",
+                "Unavailable",
+                "RequestLimit",
+            ),
+        ),
+    ),
+    Rule(
+        "eni-quota",
+        "capacity.quota_exceeded",
+        (words("eni-quota", "NetworkInterfaceLimitExceeded", "maximum number of network interfaces"),),
+        EC2_API,
+        "Unexpected EC2 error while attempting to Create Network Interface: NetworkInterfaceLimitExceeded",
+    ),
+    Rule(
+        "eni",
+        "network.eni_provisioning",
+        (ENI,),
+        DOC_STOPPED,
+        "Timeout waiting for network interface provisioning to complete.",
+    ),
+)
+
+ROLE_RULES: tuple[Rule, ...] = (
+    Rule(
+        "role",
+        "iam.role_assume_failed",
+        (ROLE,),
+        DOC_STOPPED,
+        "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/orders-task' that was provided for this task.",
+    ),
+    Rule(
+        "task-credentials",
+        "iam.role_assume_failed",
+        (words("task-credentials", "task credentials", "role credentials", "proper trust relationship"),),
+        AGENT,
+        "Unable to start the task: the role has no proper trust relationship to ecs-tasks.amazonaws.com",
+    ),
+)
+
+RESOURCE_RULES: tuple[Rule, ...] = (*ROLE_RULES, *VOLUME_RULES, *SECRET_RULES, *NETWORK_RULES)
