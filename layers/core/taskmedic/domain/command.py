@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
     """It ran longer than it was allowed to and was ended."""
     OUTPUT_INCOMPLETE = "output_incomplete"
-    """The session ended in order, but without a sign that the command had ended and all output had arrived."""
+    """The session ended in order, but without a sign that the command had ended and its output was whole."""
     CONNECTION_LOST = "connection_lost"
     """The connection broke or fell silent while the command ran, and could not be taken up again."""
 
@@ -70,7 +70,8 @@ class CommandSpec:
             )
         if self.timeout_s <= 0 or self.max_output_bytes <= 0:
             raise CommandInvalid(
-                "the timeout and the largest output must be more than nothing", where="timeout_s, max_output_bytes"
+                "the timeout and the largest output must be more than nothing",
+                where="timeout_s, max_output_bytes",
             )
         _check_text(self.text, "script" if self.script else "argv")
         if self.argv and not self.argv[0].strip():
@@ -110,7 +111,7 @@ def _check_text(text: str, where: str) -> None:
 
 @dataclass(frozen=True)
 class StreamSession:
-    """What ``ecs:ExecuteCommand`` answers, and the target's id for KMS. URL and token are secrets: no repr."""
+    """What ``ecs:ExecuteCommand`` answers, and the target's id for KMS. Its secrets have no repr."""
 
     session_id: str
     stream_url: str = field(repr=False)

@@ -1,0 +1,219 @@
+"""What is sent to run one command unattended, and how its end is read back.
+
+AWS's agent gives no exit status, splits the command line itself (google/shlex: no variables, no pipes), and
+connects the program to a terminal. So the command line is always ``/bin/sh -c`` and one quoted word, and that
+word is a small script of ours, the wrapper, which prints *marks* around the command's output:
+
+    ready     it waits for the lines of a long script
+    start     it has the script and runs it; output follows
+    beat      still running; sent every BEAT_S seconds, so that a dead session is told from a silent command,
+              and so that ECS does not end the session after its 20 idle minutes
+    timeout   the command ran too long and is being killed
+    bad       the script did not arrive whole; nothing was run
+    <number>  the exit status; the end
+
+A mark is ``\\n<nonce>:<word>:\\n``. The nonce is made for this one run, and the wrapper holds it in two
+halves, so that no echo of the command line can be taken for a mark.
+
+The script travels as the text of ``printf %b``: that is a builtin of every common shell, where ``base64`` is
+one more program that an image may lack, and the command stays readable in CloudTrail. A script that would
+make the command line longer than MAX_COMMAND_LINE goes over the terminal after ``ready``, in lines.
+
+**Assumed**: the length that ``ecs:ExecuteCommand`` takes, which is not documented.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Final
+
+from taskmedic.domain.command import CommandSpec
+from taskmedic.domain.errors import CommandInvalid
+
+MAX_COMMAND_LINE: Final = 4_000
+"""Bytes of ``command`` in one call of ecs:ExecuteCommand. Assumed: 125 kB worked with the agent alone."""
+UPLOAD_LINE: Final = 1_000
+"""Bytes of a script in one line of input; a terminal cuts lines at 4,095, a frame takes 1,024."""
+BEAT_S: Final = 60
+KILL_AFTER_S: Final = 5
+"""Between SIGTERM and SIGKILL when the time is over."""
+
+_NONCE: Final = re.compile("[0-9a-f]{32}")
+_MARK_WORD: Final = re.compile(rb":([a-z0-9]{1,8}):\n")
+_LONGEST_MARK_END: Final = len(":12345678:\n")
+
+# Named pieces, because the order matters and the reasons differ. No single quote may occur: the whole becomes
+# one word in single quotes. No "{{" and no "$$": the agent's document would replace them.
+_MARK = r'a={first};b={second};m(){{ printf "\n%s%s:%s:\n" $a $b $1;}};'
+# Without echo an uploaded script does not come back; without a size, programs take the terminal as 0 x 0.
+_TERMINAL = "stty -echo cols 300 rows 100 2>/dev/null;"
+# Nobody is there to leave a pager, and colours are noise in a report.
+_ENVIRONMENT = "export TERM=dumb PAGER=cat;"
+_INLINE = 's=$(printf "%b." "{script}");'
+_UPLOAD = (
+    "m ready;s=;n={lines};"
+    "while [ $n -gt 0 ]&&IFS= read -r l;do s=$s$l;n=$((n-1));done;"
+    '[ ${{#s}} -eq {length} ]||{{ m bad;exit 1;}};s=$(printf "%b." "$s");'
+)
+# The full stop keeps newlines at the script's end, which $() would take away. From here on the wrapper's own
+# stderr is closed, so that its shell says nothing about a command that died of a signal.
+_START = "s=${s%.};m start;exec 3>&2 2>/dev/null;"
+# The wrapper outlives the SIGTERM that its watchdog sends to the whole process group.
+_WATCHDOG = (
+    "trap : TERM;"
+    '(trap "" TERM;q(){{ kill -9 $t;wait $t;exit;}};trap q USR1;z(){{ sleep $1& t=$!;wait $t;}};'
+    "command -v sleep >/dev/null&&m beat;n={seconds};"
+    "while [ $n -gt 0 ];do i=$n;[ $i -gt {beat} ]&&i={beat};z $i||exit;n=$((n-i));[ $n -gt 0 ]&&m beat;done;"
+    "m timeout;kill -TERM 0;z {kill_after};kill -9 0)& d=$!;"
+)
+# In the foreground, where SIGINT is not ignored; not with the terminal as input: nobody would answer.
+_RUN = '/bin/sh -c "$s" </dev/null 2>&3 3>&-;r=$?;kill -USR1 $d;wait $d;m $r'
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """How one run of a command is asked for."""
+
+    command_line: str
+    """For ``ecs:ExecuteCommand``."""
+    nonce: bytes
+    """Starts every mark. Empty without a shell: then there are no marks."""
+    upload: tuple[bytes, ...] = ()
+    """Lines of input to send once the wrapper is ready for them."""
+
+
+def prepare(spec: CommandSpec, nonce: str) -> Invocation:
+    """The invocation of ``spec``; ``nonce`` is 32 random hexadecimal digits, never used before.
+
+    Raises:
+        CommandInvalid: Without a shell, the program and its arguments are longer than MAX_COMMAND_LINE.
+    """
+    if not _NONCE.fullmatch(nonce):
+        raise ValueError("a nonce is 32 hexadecimal digits")
+    if not spec.shell:
+        return _without_shell(spec)
+    script = encode_script(spec.text)
+    inline = _command_line(spec, nonce, _INLINE.format(script=script))
+    if len(inline) <= MAX_COMMAND_LINE:
+        return Invocation(inline, nonce.encode())
+    lines = [script[i : i + UPLOAD_LINE] for i in range(0, len(script), UPLOAD_LINE)]
+    upload = _UPLOAD.format(lines=len(lines), length=len(script))
+    return Invocation(
+        _command_line(spec, nonce, upload), nonce.encode(), tuple(line.encode() + b"\n" for line in lines)
+    )
+
+
+def _without_shell(spec: CommandSpec) -> Invocation:
+    command_line = shlex.join(spec.argv)
+    if len(command_line.encode()) > MAX_COMMAND_LINE:
+        raise CommandInvalid(
+            f"the program and its arguments have more than {MAX_COMMAND_LINE} bytes",
+            where="argv",
+            remedy="Shorten them; only with a shell can a command be longer.",
+        )
+    return Invocation(command_line, b"")
+
+
+def _command_line(spec: CommandSpec, nonce: str, get_script: str) -> str:
+    wrapper = (
+        _MARK.format(first=nonce[:16], second=nonce[16:])
+        + _TERMINAL
+        + _ENVIRONMENT
+        + get_script
+        + _START
+        + _WATCHDOG.format(seconds=math.ceil(spec.timeout_s), beat=BEAT_S, kill_after=KILL_AFTER_S)
+        + _RUN
+    )
+    return f"/bin/sh -c '{wrapper}'"
+
+
+_ENCODED: Final = {
+    **{code: f"\\0{code:03o}" for code in (*range(32), *range(127, 256), *b"\\'\"$`{}")},
+    ord("\n"): "\\n",
+    ord("\t"): "\\t",
+}
+
+
+def encode_script(script: str) -> str:
+    """``script`` as printable ASCII from which ``printf %b`` makes the same bytes.
+
+    The result holds no quote, no ``$``, no backquote and no brace, so it stands unharmed in double quotes
+    inside single quotes, and gives the agent nothing to replace.
+    """
+    return script.encode().decode("latin-1").translate(_ENCODED)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of the wrapper, at its place between pieces of output."""
+
+    word: str
+
+
+class LineEnds:
+    """Undoes what a terminal does to line ends: ``\\n`` became ``\\r\\n``."""
+
+    def __init__(self) -> None:
+        self._held = b""  # a carriage return, which belongs to the newline that may come next
+
+    def feed(self, data: bytes) -> bytes:
+        """What was written, as far as it is certain."""
+        data = self._held + data
+        cut = len(data) - 1 if data.endswith(b"\r") else len(data)
+        self._held = data[cut:]
+        return data[:cut].replace(b"\r\n", b"\n")
+
+    def rest(self) -> bytes:
+        """What was held back, when nothing will follow."""
+        held, self._held = self._held, b""
+        return held
+
+
+class MarkReader:
+    """Tells a command's output from the wrapper's marks, in a stream that is cut anywhere.
+
+    Takes marks out, with the newline before them, so that what remains is what the command wrote.
+    """
+
+    def __init__(self, nonce: bytes) -> None:
+        self._start = b"\n" + nonce
+        self._line_ends = LineEnds()
+        self._held = b""
+
+    def feed(self, data: bytes) -> list[bytes | Mark]:
+        """Output and marks, in order. The end is held back while it may be the beginning of a mark."""
+        text = self._held + self._line_ends.feed(data)
+        found: list[bytes | Mark] = []
+        at = 0
+        while (start := text.find(self._start, at)) >= 0:
+            mark = _MARK_WORD.match(text, start + len(self._start))
+            if mark:
+                _append(found, text[at:start])
+                found.append(Mark(mark.group(1).decode()))
+                at = mark.end()
+            elif len(text) - start < len(self._start) + _LONGEST_MARK_END:
+                break
+            else:  # the nonce, but no mark
+                _append(found, text[at : start + 1])
+                at = start + 1
+        keep = start if start >= 0 else self._beginning_of_mark(text, at)
+        _append(found, text[at:keep])
+        self._held = text[keep:]
+        return found
+
+    def rest(self) -> bytes:
+        """What was held back, when nothing will follow."""
+        held, self._held = self._held + self._line_ends.rest(), b""
+        return held
+
+    def _beginning_of_mark(self, text: bytes, at: int) -> int:
+        newline = text.rfind(b"\n", max(at, len(text) - len(self._start)))
+        return newline if newline >= 0 and self._start.startswith(text[newline:]) else len(text)
+
+
+def _append(found: list[bytes | Mark], output: bytes) -> None:
+    if output:
+        found.append(output)
