@@ -7,7 +7,7 @@ matches any.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -75,6 +75,8 @@ class NodeSource:
         return source
 
     def _check(self) -> None:
+        for name in self.clusters + self.tasks:
+            region_of(self, name)
         if self.clusters or self.all_clusters:
             return
         if self.tasks and all(len(task.split("/")) == 3 for task in self.tasks):
@@ -105,10 +107,13 @@ class NodeSource:
 
     def accepts(self, node: Node) -> bool:
         """Whether Include keeps or Exclude leaves ``node``; the node filter is not looked at."""
-        found = [bool(criterion.matching(node)) for criterion in self.criteria()]
+        return self.keeps(bool(criterion.matching(node)) for criterion in self.criteria())
+
+    def keeps(self, matches: Iterable[bool]) -> bool:
+        """The same, where it is known of each criterion whether it matches."""
         if self.filter_behavior is FilterBehavior.INCLUDE:
-            return all(found)
-        return not any(found)
+            return all(matches)
+        return not any(matches)
 
 
 @dataclass(frozen=True)
