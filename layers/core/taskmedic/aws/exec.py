@@ -24,9 +24,12 @@ from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.errors import THROTTLING, translated
 from taskmedic.domain import nodes
 from taskmedic.domain.arns import last_part
-from taskmedic.domain.command import DataKey, StreamSession
+from taskmedic.domain.command import CommandResult, CommandSpec, DataKey, StreamSession
 from taskmedic.domain.errors import CommandMayHaveRun, ExecAgentNotReady, Throttled
 from taskmedic.domain.nodes import Node
+from taskmedic.ssm.client import DEFAULT_LIMITS, run_command
+from taskmedic.ssm.run import Limits, OutputSink
+from taskmedic.ssm.transport import Connect, connect_websocket
 
 T = TypeVar("T")
 
@@ -34,6 +37,32 @@ T = TypeVar("T")
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 8.0
 BACKOFF_TRIES = 8
+
+
+@dataclass(frozen=True)
+class ExecRunner:
+    """Runs commands by ECS Exec."""
+
+    clients: Clients
+    executor: Executor
+    assume_role_arn: str = ""
+    limits: Limits = DEFAULT_LIMITS
+    connect: Connect = connect_websocket
+
+    async def run(self, node: Node, spec: CommandSpec, sink: OutputSink) -> CommandResult:
+        """Runs ``spec`` in the container ``node``; see ``ssm.client.run_command``."""
+        access = Access.to_node(node, assume_role_arn=self.assume_role_arn)
+        calls = ExecCalls(self.clients, access, node, self.executor)
+        return await run_command(
+            calls.open,
+            spec,
+            sink=sink,
+            terminate=calls.terminate,
+            resume=calls.resume,
+            data_key=calls.data_key,
+            connect=self.connect,
+            limits=self.limits,
+        )
 
 
 def target_id(node: Node) -> str:
@@ -96,8 +125,8 @@ class ExecCalls:
         """
         await self._off_loop(self._terminate, session_id)
 
-    async def resume(self, session_id: str) -> str:
-        """A new token for the same session; empty when it is over.
+    async def resume(self, session_id: str) -> str | None:
+        """A new token for the same session; None when it is over.
 
         Raises:
             AwsError: SSM refused.
@@ -144,9 +173,10 @@ class ExecCalls:
         with translated("cannot end the session", session_id):
             self._client("ssm").terminate_session(SessionId=session_id)
 
-    def _resume(self, session_id: str) -> str:
+    def _resume(self, session_id: str) -> str | None:
         with translated("cannot resume the session", session_id):
-            return str(self._client("ssm").resume_session(SessionId=session_id).get("TokenValue", ""))
+            token: str | None = self._client("ssm").resume_session(SessionId=session_id).get("TokenValue")
+        return token
 
 
 def check_hint(node: Node) -> str:

@@ -7,17 +7,19 @@ source; here nodes are taken as they come.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
+from taskmedic.domain.command import CommandResult
 from taskmedic.domain.errors import StepInvalid
 
 CALL_BUDGET_S = (
     14 * 60
 )  # a Lambda call ends after 15 minutes at the latest; one minute is for reading and writing
-NODE_OVERHEAD_S = 60  # beside the command's own time: waiting for the lock, the session's start, its end
+NODE_OVERHEAD_S = 120  # beside the command itself, at worst: the lock, the start, the end (ssm.run.Limits)
 MAX_TIMEOUT_S = CALL_BUDGET_S - NODE_OVERHEAD_S
 MAX_SESSIONS_PER_CALL = 50
 MAX_BATCH_NODES = 50
@@ -29,6 +31,10 @@ INLINE_NODES = 40  # more nodes than this go through a distributed map
 
 # Not an outcome of a command: the dispatch ended before the node's turn (Rundeck: NOT STARTED).
 NOT_STARTED = "not_started"
+
+SHOWN_BYTES = 2_000
+_CONTINUATION = bytes(range(0x80, 0xC0))  # UTF-8: bytes that begin no character
+_UNFINISHED_CHARACTER = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 
 
 class JsonNode(Protocol):
@@ -164,6 +170,22 @@ class NodeResult:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> NodeResult:
         return cls(**value)
+
+
+def head_and_tail(result: CommandResult) -> tuple[str, str]:
+    """The first and the last 2,000 bytes of a command's output as text, without overlap.
+
+    ``tail`` is empty when ``head`` holds all. A character that the cut goes through is left out.
+    """
+    head, tail = result.head, result.tail
+    if not result.truncated:
+        whole = head + tail
+        if len(whole) <= SHOWN_BYTES:
+            return whole.decode(errors="replace"), ""
+        head, tail = whole[:SHOWN_BYTES], whole[max(SHOWN_BYTES, len(whole) - SHOWN_BYTES) :]
+    head = _UNFINISHED_CHARACTER.sub(b"", head[:SHOWN_BYTES])
+    tail = tail[-SHOWN_BYTES:].lstrip(_CONTINUATION)
+    return head.decode(errors="replace"), tail.decode(errors="replace")
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from taskmedic.domain.dispatch import NOT_STARTED, NodeResult
+from taskmedic.domain.dispatch import NodeResult
 from taskmedic.domain.nodes import Node
 
-Visit = Callable[[Node], Awaitable[NodeResult]]
+
+class Visitor(Protocol):
+    """What is done with a node when its turn comes."""
+
+    async def visit(self, node: Node) -> NodeResult:
+        """Runs the command there."""
+        ...
+
+    async def pass_by(self, node: Node, reason: str) -> NodeResult:
+        """Leaves the node out, because the dispatch has ended."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class LocalHalt:
 
 async def dispatch(
     nodes: Sequence[Node],
-    visit: Visit,
+    visitor: Visitor,
     rules: DispatchRules,
     *,
     halt: Halt | None = None,
@@ -72,7 +82,7 @@ async def dispatch(
     """Visits ``nodes`` in their order and gives a result for each, in the same order.
 
     Args:
-        visit: Runs the command on one node. What it raises ends the whole dispatch.
+        visitor: What it raises ends the whole dispatch.
         halt: Shared with other dispatchers of the same step; without it, one of this call's own.
         on_result: Called for each node as soon as its result is there, for progress.
     """
@@ -83,9 +93,9 @@ async def dispatch(
     async def work() -> None:
         for node in waiting:
             if why := await shared.reason():
-                result = NodeResult(node=node.name, outcome=NOT_STARTED, reason=why)
+                result = await visitor.pass_by(node, why)
             else:
-                result = await visit(node)
+                result = await visitor.visit(node)
                 if why := rules.ends_after(result):
                     await shared.call(why)
             results[node.name] = result

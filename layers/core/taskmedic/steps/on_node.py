@@ -1,0 +1,234 @@
+"""One command on one node: the lock, the guard against a second run, the way in, the output to its place."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from taskmedic.domain import nodes
+from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
+from taskmedic.domain.dispatch import (
+    NODE_OVERHEAD_S,
+    NOT_STARTED,
+    SHOWN_BYTES,
+    NodeResult,
+    head_and_tail,
+)
+from taskmedic.domain.errors import AwsError, TaskmedicError
+from taskmedic.domain.nodes import Node
+from taskmedic.domain.preflight import Finding, first_failure, quick_findings
+from taskmedic.ssm.run import OutputSink
+
+T = TypeVar("T")
+
+NO_HOST = Finding(
+    "host",
+    "fail",
+    "the task does not run on a container instance, so there is no host to run docker on",
+    "Use ECS Exec (via: exec) for tasks on Fargate.",
+)
+LOCK_WAIT_S = 20.0
+MARK_S = 90 * 24 * 3600  # as long as Step Functions keeps an execution's name
+
+
+class Runner(Protocol):
+    """A way to run a command in a container: ECS Exec, or ``docker exec`` on the host."""
+
+    async def run(self, node: Node, spec: CommandSpec, sink: OutputSink) -> CommandResult: ...
+
+
+class Locks(Protocol):
+    """Locks with an owner and an expiry. Times are seconds."""
+
+    def acquire_lock(self, key: str, owner: str, seconds: float, now: float) -> bool: ...
+
+    def release_lock(self, key: str, owner: str) -> None: ...
+
+
+class LocalLocks:
+    """Locks within this process, for the command line. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held: dict[str, tuple[str, float]] = {}
+
+    def acquire_lock(self, key: str, owner: str, seconds: float, now: float) -> bool:
+        """Takes the lock unless another has it."""
+        with self._guard:
+            holder, until = self._held.get(key, (owner, 0.0))
+            if holder != owner and now < until:
+                return False
+            self._held[key] = (owner, now + seconds)
+            return True
+
+    def release_lock(self, key: str, owner: str) -> None:
+        """Gives the lock back; nothing happens when it is another's."""
+        with self._guard:
+            if self._held.get(key, ("", 0.0))[0] == owner:
+                del self._held[key]
+
+
+class Output(OutputSink, Protocol):
+    """Where a node's whole output goes."""
+
+    def finish(self) -> dict[str, str] | None:
+        """Called once, on a worker thread, after the last byte: the place of the output as JSON, or None.
+
+        Raises:
+            AwsError: it could not be stored.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnNode:
+    """Runs a command on a node, at most once for one ``run_key``, and never beside another session there.
+
+    Args:
+        spec_for: The command for a node; raises StepInvalid or CommandInvalid.
+        via: ``exec``, ``ec2_host`` or ``auto``, as in a runbook.
+        owner: Who holds the locks; new for every process and call, so that a repeated call is told apart.
+        run_key: What runs at most once on a node: execution and step. Empty: the command may be repeated.
+        all_until: When the time for all nodes is over, in seconds of ``time.monotonic``; then commands end.
+        call_until: When this Lambda call must end; a command that may take longer is not begun.
+        lock_wait_s: How long to wait, in seconds, for a session of somebody else to end.
+    """
+
+    spec_for: Callable[[Node], CommandSpec]
+    exec_runner: Runner
+    host_runner: Runner
+    locks: Locks
+    owner: str
+    output_for: Callable[[Node], Output]
+    executor: Executor
+    via: str = "exec"
+    run_key: str = ""
+    all_until: float = math.inf
+    call_until: float = math.inf
+    lock_wait_s: float = LOCK_WAIT_S
+
+    async def visit(self, node: Node) -> NodeResult:
+        """The result of the command on ``node``; a failure of any kind is one of its outcomes."""
+        try:
+            return await self._visit(node)
+        except AwsError as error:
+            return _never_ran(node, Outcome.NOT_REACHABLE, error.text())
+        except TaskmedicError as error:
+            return _never_ran(node, Outcome.COULD_NOT_START, error.text())
+
+    async def pass_by(self, node: Node, reason: str) -> NodeResult:
+        """Says that the command was not started on ``node``, unless an earlier call had begun it."""
+        if not await self._first_time(node):
+            return _may_have_run(node)
+        if self.run_key:  # so that a later execution of the same step, a redrive, may still run it
+            await self._off_loop(self.locks.release_lock, self._mark(node), self.owner)
+        return _never_ran(node, NOT_STARTED, reason)
+
+    async def _visit(self, node: Node) -> NodeResult:
+        spec = self.spec_for(node)
+        left = self.all_until - time.monotonic()
+        if left < 1:
+            return _never_ran(node, NOT_STARTED, "the time for all nodes was over")
+        spec = replace(spec, timeout_s=min(spec.timeout_s, left))
+        if self.call_until - time.monotonic() < spec.timeout_s + NODE_OVERHEAD_S:
+            return _never_ran(node, NOT_STARTED, "this Lambda call had no time left for it")
+        runner = self._runner(node)
+        if isinstance(runner, Finding):
+            return _never_ran(node, Outcome.NOT_REACHABLE, runner.detail, runner.fix)
+        key = f"exec#{node.get(nodes.CONTAINER_RUNTIME_ID) or node.name}"
+        if not await self._locked(key, spec.timeout_s + NODE_OVERHEAD_S):
+            return _never_ran(
+                node,
+                Outcome.NOT_REACHABLE,
+                f"another session held this container for more than {self.lock_wait_s:g} s",
+                "Try again when it has ended; too many at once can end ECS Exec in a container for good.",
+            )
+        output = self.output_for(node)
+        try:
+            if not await self._first_time(node):
+                return _may_have_run(node)
+            result = await runner.run(node, spec, output)
+        finally:
+            trouble = await asyncio.shield(self._unlocked(key))
+        return await self._stored(node, result, output, trouble)
+
+    def _runner(self, node: Node) -> Runner | Finding:
+        """The way into the container, or what is in the way."""
+        obstacle = first_failure(quick_findings(node.attributes))
+        if self.via == "exec" or (self.via == "auto" and obstacle is None):
+            return obstacle or self.exec_runner
+        if obstacle and obstacle.check == "container":
+            return obstacle
+        return self.host_runner if node.get(nodes.CONTAINER_INSTANCE_ARN) else NO_HOST
+
+    async def _locked(self, key: str, seconds: float) -> bool:
+        until = time.monotonic() + self.lock_wait_s
+        while not await self._off_loop(self.locks.acquire_lock, key, self.owner, seconds, time.time()):
+            pause = random.uniform(0.5, 2)  # noqa: S311 - spreads out those who wait
+            if time.monotonic() + pause > until:
+                return False
+            await asyncio.sleep(pause)
+        return True
+
+    async def _unlocked(self, key: str) -> str:
+        """Gives the lock back; a sentence when that failed, for it must not hide the command's result."""
+        try:
+            await self._off_loop(self.locks.release_lock, key, self.owner)
+        except AwsError as error:
+            return f"Its lock stays until it expires: {error.text()}"
+        return ""
+
+    async def _first_time(self, node: Node) -> bool:
+        """Marks the command as begun on the node; False when an earlier call had done so."""
+        if not self.run_key:
+            return True
+        return await self._off_loop(
+            self.locks.acquire_lock, self._mark(node), self.owner, MARK_S, time.time()
+        )
+
+    def _mark(self, node: Node) -> str:
+        return f"command#{self.run_key}#{node.name}"
+
+    async def _stored(self, node: Node, result: CommandResult, output: Output, trouble: str) -> NodeResult:
+        place, reason = None, result.reason
+        try:
+            place = await self._off_loop(output.finish)
+        except AwsError as error:
+            reason = f"{reason} {error.text()}".strip()
+        head, tail = head_and_tail(result)
+        return NodeResult(
+            node=node.name,
+            outcome=result.outcome.value,
+            exit_code=result.exit_code,
+            head=head,
+            tail=tail,
+            bytes=result.total_bytes,
+            truncated=result.total_bytes > SHOWN_BYTES,
+            output=place,
+            reason=reason,
+            remedy=f"{result.remedy} {trouble}".strip(),
+            duration_s=round(result.duration_s, 3),
+        )
+
+    async def _off_loop(self, call: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.executor, call, *arguments)
+
+
+def _never_ran(node: Node, outcome: str, reason: str, remedy: str = "") -> NodeResult:
+    return NodeResult(node=node.name, outcome=str(outcome), reason=reason, remedy=remedy)
+
+
+def _may_have_run(node: Node) -> NodeResult:
+    return NodeResult(
+        node=node.name,
+        outcome=Outcome.CONNECTION_LOST.value,
+        reason="An earlier call of this step was cut off after it had begun here; the command may have run.",
+        remedy="See what it did before running it again. A step with may_repeat: true is repeated by itself.",
+    )
