@@ -1,4 +1,4 @@
-"""A small ECS in memory, with the pages, limits and refusals of the real one; and builders for what it holds."""
+"""A small ECS in memory, with pages, limits and refusals of the real one; and builders for what it holds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a_task(
     region: str = REGION,
     **changes: Any,
 ) -> dict[str, Any]:
-    """A task as DescribeTasks gives it: on Fargate, running, one container ``app``; ``changes`` are fields."""
+    """A task as DescribeTasks gives it: on Fargate, running, one container; ``changes`` are fields."""
     task_id = f"{number:032x}"
     arn = f"arn:aws:ecs:{region}:{account}"
     task: dict[str, Any] = {
