@@ -28,6 +28,7 @@
     ├── PagerDutyError              PagerDuty refused                          exit 3
     │   ├── PagerDutyRefused        permanent: the request would be refused again
     │   └── PagerDutyUnavailable    transient: a later try may succeed
+    ├── SlackRefused                Slack refused or cannot be reached         exit 3
     └── SettingMissing              an environment variable of the function is not set
 
 A class's name is the error's name in Step Functions (Retry and Catch match on it), so names are public.
@@ -178,6 +179,12 @@ class PagerDutyRefused(PagerDutyError):
 
 class PagerDutyUnavailable(PagerDutyError):
     """PagerDuty is down, slow or limits the rate. Transient: a later try may succeed."""
+
+
+class SlackRefused(TaskmedicError):
+    """Slack's incoming webhook refused or cannot be reached."""
+
+    exit_code = 3
 
 
 class SettingMissing(TaskmedicError):

@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import urllib3
@@ -23,7 +23,6 @@ from taskmedic.domain.errors import PagerDutyRefused, PagerDutyUnavailable
 
 TRIES: Final = 4
 CONNECT_SECONDS: Final = 3.0
-READ_SECONDS: Final = 10.0
 # Kept back of the caller's time, so that it can still say what happened.
 RESERVE_SECONDS: Final = 2.0
 LONGEST_WAIT_SECONDS: Final = 60.0
@@ -63,10 +62,17 @@ class Patience:
     Args:
         remaining: Seconds left before the caller must be done.
         sleep: Waits that many seconds.
+        answer_s: Seconds that one request may go without an answer.
     """
 
     remaining: Callable[[], float] = lambda: math.inf
     sleep: Callable[[float], None] = time.sleep
+    answer_s: float = 10.0
+
+    def within(self, seconds: float) -> Patience:
+        """The same, for that many seconds from now at the most."""
+        end, allowed = time.monotonic() + seconds, self.remaining
+        return replace(self, remaining=lambda: min(allowed(), end - time.monotonic()))
 
     def waited(self, seconds: float) -> bool:
         """Waits, unless there is not the time for that and one more try; whether it did."""
@@ -177,7 +183,9 @@ class Http:
                 fields=request.query,
                 body=None if request.body is None else json.dumps(request.body, ensure_ascii=False).encode(),
                 headers={**self.headers, **(request.headers or {})},
-                timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left)),
+                timeout=urllib3.Timeout(
+                    connect=min(CONNECT_SECONDS, left), read=min(self.patience.answer_s, left)
+                ),
                 retries=False,
                 redirect=False,
             )

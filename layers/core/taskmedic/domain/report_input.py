@@ -1,0 +1,170 @@
+"""Reads a report from the input of the ``report`` function (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from taskmedic.domain.arns import Arn
+from taskmedic.domain.masking import mask
+from taskmedic.domain.report import Finding, Link, Output, Report, StepReport
+
+# The domain of the AWS console, by partition.
+CONSOLES: Final = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+
+
+def report_of(event: Mapping[str, Any]) -> Report:
+    """The report of ``{run, decision, reason, trigger, plan, outcomes, error, phase}``."""
+    run, trigger, plan = event["run"], event.get("trigger") or {}, event.get("plan") or {}
+    arn = Arn.parse(str(run.get("execution_arn") or ""))
+    runbook = str(plan.get("runbook") or event.get("runbook") or "")
+    return Report(
+        run=str(run.get("execution_name") or ""),
+        phase=str(event.get("phase") or "final"),
+        decision=str(event.get("decision") or ""),
+        reason=str(event.get("reason") or ""),
+        runbook=runbook,
+        revision=str(plan.get("revision") or ""),
+        started_by=_started_by(trigger),
+        started_at=str(run.get("started_at") or ""),
+        rerun=_rerun(runbook, plan.get("options") or {}),
+        incident_id=str((trigger.get("incident") or {}).get("id") or ""),
+        cluster=str(trigger.get("cluster") or ""),
+        service=str(trigger.get("service") or ""),
+        finding=_finding(event.get("outcomes") or ()),
+        error=_error(event.get("error")),
+        steps=tuple(_steps(plan.get("steps") or (), event.get("outcomes") or (), arn)),
+        verified=_verified(plan.get("steps") or (), event.get("outcomes") or ()),
+        looked_at=() if trigger.get("targets") else tuple(trigger.get("looked_at") or ()),
+        links=tuple(_execution_link(arn)),
+    )
+
+
+def _error(error: Mapping[str, Any] | None) -> str:
+    """Step Functions' error in words. The cause of a Lambda's is JSON with a trace, which nobody needs."""
+    if not error:
+        return ""
+    cause = str(error.get("Cause") or "")
+    try:
+        document = json.loads(cause)
+    except ValueError:
+        document = None
+    if isinstance(document, Mapping) and document.get("errorMessage"):
+        cause = str(document["errorMessage"])
+    return mask(cause.strip() or str(error.get("Error") or "unknown error"))[:1000]
+
+
+def _finding(outcomes: Sequence[Mapping[str, Any]]) -> Finding | None:
+    """Of all diagnoses the one that matters: a fault before what is normal, then the most tasks."""
+    diagnoses = [
+        diagnosis
+        for outcome in outcomes
+        for diagnosis in (outcome.get("data") or {}).get("diagnoses") or ()
+        if isinstance(diagnosis, Mapping)
+    ]
+    if not diagnoses:
+        return None
+    top = max(diagnoses, key=lambda one: (not one.get("benign"), len(one.get("tasks") or ())))
+    return Finding(
+        category=str(top.get("category") or ""),
+        title=str(top.get("title") or top.get("category") or "").rstrip("."),
+        cause=mask(str(top.get("cause") or "")),
+        advice=tuple(str(line) for line in top.get("advice") or ()),
+        service=str(top.get("service") or ""),
+        container=str(top.get("container") or ""),
+        tasks=len(top.get("tasks") or ()),
+        benign=bool(top.get("benign")),
+    )
+
+
+def _steps(
+    planned: Sequence[Mapping[str, Any]], outcomes: Sequence[Mapping[str, Any]], arn: Arn | None
+) -> Iterator[StepReport]:
+    """Each step of the plan, with its outcome where it has one; outcomes without a plan as they are."""
+    by_name = {outcome.get("name"): outcome for outcome in outcomes}
+    for step in planned:
+        outcome = by_name.pop(step.get("name"), None)
+        if outcome:
+            yield _step(outcome, arn)
+        else:
+            yield StepReport(str(step.get("name")), str(step.get("type")), "pending")
+    yield from (_step(outcome, arn) for outcome in by_name.values())
+
+
+def _step(outcome: Mapping[str, Any], arn: Arn | None) -> StepReport:
+    data = outcome.get("data") or {}
+    results = (_result(one) for one in data.get("results") or () if isinstance(one, Mapping))
+    diagnoses = (_diagnosis(one) for one in data.get("diagnoses") or () if isinstance(one, Mapping))
+    return StepReport(
+        name=str(outcome.get("name") or ""),
+        type=str(outcome.get("type") or ""),
+        outcome=str(outcome.get("outcome") or ""),
+        summary=mask(str(outcome.get("summary") or "")),
+        outputs=tuple(output for output in (*results, *diagnoses) if output.text),
+        evidence=tuple(_evidence_link(ref, arn) for ref in outcome.get("evidence") or ()),
+    )
+
+
+def _result(result: Mapping[str, Any]) -> Output:
+    """A node's output: its head, and its tail where the middle is missing."""
+    label = f"exit {result.get('exit_code')}" if result.get("outcome") == "exited" else result.get("outcome")
+    head, tail = str(result.get("head") or ""), str(result.get("tail") or "")
+    whole = not (tail or result.get("truncated"))
+    text = f"{head.rstrip()}\n...\n{tail.strip()}" if tail else head
+    said = [text.strip(), str(result.get("reason") or ""), str(result.get("remedy") or "")]
+    return Output(f"{result.get('node')} ({label})", mask("\n".join(filter(None, said))), whole)
+
+
+def _diagnosis(diagnosis: Mapping[str, Any]) -> Output:
+    lines = [str(line) for line in diagnosis.get("evidence") or ()]
+    return Output(str(diagnosis.get("title") or ""), mask("\n".join(lines)))
+
+
+def _verified(planned: Sequence[Mapping[str, Any]], outcomes: Sequence[Mapping[str, Any]]) -> bool:
+    """Every step succeeded, and the last one checked: a command, or a stop that waited for the service."""
+    succeeded = {outcome.get("name") for outcome in outcomes if outcome.get("outcome") == "succeeded"}
+    if not planned or not all(step.get("name") in succeeded for step in planned):
+        return False
+    last, spec = planned[-1].get("type"), planned[-1].get("spec") or {}
+    return last == "command" or (last == "stop_task" and bool(spec.get("wait_for_service")))
+
+
+def _started_by(trigger: Mapping[str, Any]) -> str:
+    incident = (trigger.get("incident") or {}).get("id")
+    match trigger.get("kind"):
+        case "pagerduty":
+            return f"incident {incident}"
+        case "task_stopped":
+            return "a stopped task"
+        case _:
+            return f"hand, for incident {incident}" if incident else "hand"
+
+
+def _rerun(runbook: str, options: Mapping[str, Any]) -> str:
+    if not runbook:
+        return ""
+    words = ["taskmedic", "runbook", "run", runbook]
+    for name, value in options.items():
+        words += ["--option", f"{name}={value}"]
+    return shlex.join(words)
+
+
+def _execution_link(arn: Arn | None) -> Iterator[Link]:
+    if arn:
+        url = f"https://{_console(arn)}/states/home?region={arn.region}#/v2/executions/details/{arn}"
+        yield Link("Execution", url)
+
+
+def _evidence_link(ref: Mapping[str, Any], arn: Arn | None) -> Link:
+    title, bucket, key = str(ref.get("title") or "Evidence"), str(ref.get("bucket")), str(ref.get("key"))
+    if arn is None:
+        return Link(title, f"s3://{bucket}/{key}")
+    prefix = quote(key, safe="/")
+    return Link(title, f"https://{_console(arn)}/s3/object/{bucket}?region={arn.region}&prefix={prefix}")
+
+
+def _console(arn: Arn) -> str:
+    return f"{arn.region}.{CONSOLES.get(arn.partition, 'console.aws.amazon.com')}"

@@ -1,0 +1,142 @@
+"""A report as plain text: short lines without tables, for PagerDuty's narrow column and for mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from taskmedic.domain.report import Output, Report, StepReport
+
+# Lines shown of each output and number of outputs, from roomy to none: the first that fits is taken.
+SHAPES: Final = ((25, 12), (12, 12), (6, 10), (3, 8), (0, 0))
+LONGEST_LINE: Final = 300
+LONGEST_SUMMARY: Final = 500
+WORDS: Final = {"failed": "failed", "skipped": "skipped", "planned": "would run", "pending": "not run"}
+
+
+def text_of(report: Report, *, limit_bytes: int, last_line: str = "") -> str:
+    """The report as text of at most ``limit_bytes`` in UTF-8.
+
+    Outputs are cut first, then lines from the end; ``last_line`` is always kept.
+    """
+    room = limit_bytes - len(last_line.encode()) - 1
+    for lines, outputs in SHAPES:
+        text = "\n".join(_lines(report, lines, outputs))
+        if len(text.encode()) <= room:
+            return f"{text}\n{last_line}".rstrip()
+    return f"{_cut(text, room)}\n{last_line}".rstrip()
+
+
+def _lines(report: Report, lines: int, outputs: int) -> Iterator[str]:
+    yield report.headline
+    yield from _finding(report)
+    if report.target_missing:
+        yield from _how_to_map(report)
+    yield from _done(report)
+    yield from _not_done(report)
+    yield from _outputs(report, lines, outputs)
+    yield from _links(report)
+    yield from _footer(report)
+
+
+def _finding(report: Report) -> Iterator[str]:
+    if report.finding is None:
+        return
+    if report.finding.cause:
+        yield ""
+        yield f"Cause: {report.finding.cause}"
+    if report.finding.advice:
+        yield ""
+        yield "What helps:"
+        yield from (f"- {line}" for line in report.finding.advice[:4])
+
+
+def _how_to_map(report: Report) -> Iterator[str]:
+    yield ""
+    yield "Looked at:"
+    yield from (f"- {_short(line)}" for line in report.looked_at[:20])
+    yield ""
+    yield "To map it: let the alert carry ecs_cluster and ecs_service, or add its PagerDuty service to the"
+    yield 'service map: {"<PagerDuty service id>": {"cluster": "<cluster>", "service": "<service>"}}.'
+
+
+def _done(report: Report) -> Iterator[str]:
+    if report.done:
+        yield ""
+        yield "Done:"
+        yield from (f"- {step.name}: {_short(step.summary)}" for step in report.done)
+
+
+def _not_done(report: Report) -> Iterator[str]:
+    rest = [step for step in report.not_done if report.phase == "final" or step.outcome != "pending"]
+    if rest or (report.error and report.finding):
+        yield ""
+        yield "Not done:"
+        yield from (f"- {step.name}: {_why_not(step, report)}" for step in rest)
+        if report.error:
+            yield f"- {_short(report.error)}"
+    elif report.not_done:
+        yield ""
+        yield "Still to come:"
+        yield from (f"- {step.name}" for step in report.not_done)
+
+
+def _why_not(step: StepReport, report: Report) -> str:
+    word = WORDS.get(step.outcome, step.outcome)
+    why = step.summary
+    if step.outcome == "pending" and not why:
+        why = "an error came before it" if report.error else "an earlier step failed"
+    return _short(f"{word}, {why}" if why else word)
+
+
+def _outputs(report: Report, lines: int, outputs: int) -> Iterator[str]:
+    shown = 0
+    for step in report.steps:
+        for output in step.outputs[: outputs - shown]:
+            shown += 1
+            yield ""
+            yield f"{step.name}, {output.title}:"
+            yield from _output(output, lines)
+    if left_out := sum(len(step.outputs) for step in report.steps) - shown:
+        yield ""
+        yield f"{left_out} outputs are not shown here; the evidence has them."
+
+
+def _output(output: Output, lines: int) -> Iterator[str]:
+    every = output.text.splitlines()
+    yield from (f"  {_short(line, LONGEST_LINE)}" for line in every[:lines])
+    if len(every) > lines:
+        yield f"  ... {len(every) - lines} more lines"
+    elif not output.complete:
+        yield "  ... the rest is in the evidence"
+
+
+def _links(report: Report) -> Iterator[str]:
+    yield ""
+    yield from (f"{link.title}: {link.url}" for link in report.links)
+    for step in report.steps:
+        yield from (f"{link.title}: {link.url}" for link in step.evidence[:10])
+
+
+def _footer(report: Report) -> Iterator[str]:
+    yield ""
+    by = f"started by {report.started_by}"
+    at = f" at {report.started_at[:16].replace('T', ' ')} UTC" if report.started_at else ""
+    if report.runbook:
+        revision = f" ({report.revision})" if report.revision else ""
+        yield f"Taskmedic, runbook {report.runbook}{revision}, {by}{at}."
+        yield f"Again: {report.rerun}"
+    else:
+        yield f"Taskmedic, {by}{at}."
+
+
+def _short(text: str, limit: int = LONGEST_SUMMARY) -> str:
+    line = text if limit == LONGEST_LINE else " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+def _cut(text: str, limit_bytes: int) -> str:
+    """As many bytes as fit, ending on a whole line where there is one."""
+    mark = "\n... (cut)"
+    kept = text.encode()[: limit_bytes - len(mark)].decode(errors="ignore")
+    return kept[: kept.rfind("\n")] + mark if "\n" in kept else kept + mark
