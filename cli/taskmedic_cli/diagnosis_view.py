@@ -31,8 +31,8 @@ def _table(diagnoses: Sequence[Diagnosis]) -> Table:
     for one in diagnoses:
         colour = "dim" if one.benign else "red"
         table.add_row(
-            last_part(one.task_arn) or "–",
-            one.service or "–",
+            last_part(one.task_arn) or "-",
+            one.service or "-",
             f"[{colour}]{one.category}[/]",
             one.confidence.value,
             escape(one.title),

@@ -23,8 +23,8 @@ from taskmedic.domain.task_record import task_documents
 def explain(file: str, jsonl: bool, as_json: bool) -> None:
     """Says why the tasks in FILE (or standard input) stopped.
 
-    FILE holds an ECS Task State Change event, a DescribeTasks output, a bare task, or the output of Step Functions'
-    ecs:runTask.sync.
+    FILE holds an ECS Task State Change event, a DescribeTasks output, a bare task, or the output of Step
+    Functions' ecs:runTask.sync.
     """
     text = _read(file)
     if jsonl:
@@ -40,7 +40,9 @@ def explain(file: str, jsonl: bool, as_json: bool) -> None:
 
 
 def _explain_lines(text: str) -> None:
-    """A line for each line. A bad line gets a line that names its error, and the rest goes on; exit code 2 then."""
+    """A line for each line. A bad line gets a line that names its error, and the rest goes on; exit code 2
+    then.
+    """
     failed = False
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():

@@ -1,8 +1,8 @@
 """A stopped task, whatever shape AWS gave it in, as one plain record.
 
-The shapes: the detail of an EventBridge event (ISO times), DescribeTasks by boto3 (datetime) or by the AWS CLI (ISO
-with offset, or epoch seconds as old versions print them), and the output of Step Functions' ``ecs:runTask.sync``
-(PascalCase keys, epoch milliseconds; as a JSON text in ``Cause`` when the task failed).
+The shapes: the detail of an EventBridge event (ISO times), DescribeTasks by boto3 (datetime) or by the AWS
+CLI (ISO with offset, or epoch seconds as old versions print them), and the output of Step Functions'
+``ecs:runTask.sync`` (PascalCase keys, epoch milliseconds; as a JSON text in ``Cause`` when the task failed).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCHEDULER_PREFIX = "ecs-svc/"
 
 @dataclass(frozen=True)
 class ContainerRecord:
-    """One container of a task. ``exit_code`` is None when the container never ran, or when AWS does not say."""
+    """One container of a task. ``exit_code`` is None when it never ran, or when AWS does not say."""
 
     name: str
     reason: str = ""
@@ -119,7 +119,8 @@ LIFECYCLE = (
 
 
 def read_tasks(document: Any) -> list[TaskRecord]:
-    """Every task in ``document``: an event, a DescribeTasks or StopTask output, a list of these, or a bare task.
+    """Every task in ``document``: an event, a DescribeTasks or StopTask output, a list of these, or a bare
+    task.
 
     Raises:
         InputError: ``document`` holds nothing that could be a task.
@@ -129,7 +130,7 @@ def read_tasks(document: Any) -> list[TaskRecord]:
 
 
 def task_documents(document: Any) -> list[Any]:
-    """The task-shaped parts of ``document``, unwrapped one level at a time but not yet read.
+    """The task-shaped parts of ``document``, taken out of what they came in but not yet read.
 
     Raises:
         NotAStoppedTask: it is an event of another kind, or an output that holds no task.
@@ -141,22 +142,27 @@ def task_documents(document: Any) -> list[Any]:
     keys = _folded(document)
     if "detail-type" in keys or "detail" in keys:
         return [_detail(keys)]
-    if "cause" in keys and isinstance(keys["cause"], str):
+    if isinstance(keys.get("cause"), str):
         return task_documents(_parsed_cause(keys["cause"]))
+    return _listed_tasks(keys) or [document]
+
+
+def _listed_tasks(keys: Mapping[str, Any]) -> list[Any]:
+    """What DescribeTasks, RunTask and StopTask list; empty when this is none of their outputs."""
     for name in ("tasks", "task"):
         inner = keys.get(name)
         if isinstance(inner, Mapping):
             return [inner]
+        if isinstance(inner, list) and inner:
+            return inner
         if isinstance(inner, list):
-            if not inner:
-                raise NotAStoppedTask(
-                    "the output holds no task",
-                    where=name,
-                    why="the list is empty",
-                    remedy="ECS forgets a stopped task after about an hour; read its event instead.",
-                )
-            return list(inner)
-    return [document]
+            raise NotAStoppedTask(
+                "the output holds no task",
+                where=name,
+                why="the list is empty",
+                remedy="ECS forgets a stopped task after about an hour; read its event instead.",
+            )
+    return []
 
 
 def read_task(document: Any) -> TaskRecord:

@@ -1,7 +1,8 @@
 """From a task to its diagnosis.
 
-The order of evidence: what a container's reason says, then stoppedReason, then a stop code that settles it, then what only
-names the part of the start that failed, then the exit code of the container that stopped first. Otherwise it is unknown.
+The order of evidence: what a container's reason says, then stoppedReason, then a stop code that settles it,
+then what only names the part of the start that failed, then the exit code of the container that stopped
+first. Otherwise it is unknown.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def diagnose(task: Mapping[str, Any] | TaskRecord, context: DiagnosisContext | N
     """Why ``task`` stopped.
 
     Args:
-        task: An ECS task in any of the shapes AWS gives it in, with or without an event's envelope; or a record of one.
-        context: What else is known. Without it the diagnosis rests on the task alone.
+        task: An ECS task in any of the shapes AWS gives it in, with or without an event's envelope; or a
+        record of one. context: What else is known. Without it the diagnosis rests on the task alone.
 
     Raises:
         InputError: ``task`` is no JSON object.
@@ -71,6 +72,11 @@ def _verdict(record: TaskRecord, context: DiagnosisContext) -> Verdict:
         return Verdict(category, Confidence.HIGH, Evidence("stopCode", record.stop_code))
     if by_text:
         return _text_verdict(record, *by_text)
+    return _verdict_without_words(record, context)
+
+
+def _verdict_without_words(record: TaskRecord, context: DiagnosisContext) -> Verdict:
+    """No text names a cause: the stop code and the exit codes are left."""
     if record.stop_code == "TerminationNotice":
         return Verdict("host.instance_terminated", Confidence.MEDIUM, Evidence("stopCode", record.stop_code))
     if record.stop_code != "ServiceSchedulerInitiated" and (container := first_to_exit(record, context)):

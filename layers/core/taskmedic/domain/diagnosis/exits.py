@@ -1,8 +1,8 @@
 """What exit codes say, and which container stopped first.
 
-ECS gives no stop time of a container. When an essential container stops, ECS sends SIGTERM to the others and SIGKILL after
-their stopTimeout, so 143, 137 and often 0 are the marks of ECS's own clean-up; any other code is a process that ended by
-itself.
+ECS gives no stop time of a container. When an essential container stops, ECS sends SIGTERM to the others and
+SIGKILL after their stopTimeout, so 143, 137 and often 0 are the marks of ECS's own clean-up; any other code
+is a process that ended by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ DEFAULT_STOP_TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class ExitMeaning:
-    """What a code stands for, and what to try first. Sources: POSIX sh, signal(7), Docker run reference, NTSTATUS."""
+    """What a code stands for, and what to try first. Sources: POSIX sh, signal(7), Docker run reference,
+    NTSTATUS.
+    """
 
     meaning: str
     advice: str = ""
@@ -57,7 +59,8 @@ MEANINGS: Mapping[int, ExitMeaning] = {
     ),
     136: ExitMeaning("It was ended by SIGFPE: an arithmetic error"),
     137: ExitMeaning(
-        "It was killed (SIGKILL): by the kernel for memory, or by ECS after it ignored SIGTERM for the stopTimeout. AWS does "
+        "It was killed (SIGKILL): by the kernel for memory, or by ECS after it ignored SIGTERM for the "
+        "stopTimeout. AWS does "
         "not say that it was memory",
         "Look at the memory of the container before the stop; if it was low, the process ignored SIGTERM.",
     ),
@@ -90,8 +93,9 @@ def meaning_of(code: int) -> ExitMeaning:
 def first_to_exit(record: TaskRecord, context: DiagnosisContext) -> ContainerRecord | None:
     """The container that most likely stopped first; None when none has an exit code.
 
-    A container that ended by itself comes before one with the marks of clean-up, an essential one before a helper.
-    Killed (137) counts as clean-up when the stop lasted as long as a stopTimeout, or when another container ended with 0.
+    A container that ended by itself comes before one with the marks of clean-up, an essential one before a
+    helper. Killed (137) counts as clean-up when the stop lasted as long as a stopTimeout, or when another
+    container ended with 0.
     """
     ended = [c for c in record.containers if c.exit_code is not None]
     essential = [c for c in ended if container_definition(context, c).get("essential", True) is not False]

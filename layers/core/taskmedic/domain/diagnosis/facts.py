@@ -1,7 +1,7 @@
 """What a message names: the image, the role, the secret, the log group, the subnet, the port, …
 
-Each fact is looked for only when the category's texts speak of it. All patterns are bounded; only the beginning of a long
-message is searched, since AWS's own end after a few kilobytes.
+Each fact is looked for only when the category's texts speak of it. All patterns are bounded; only the
+beginning of a long message is searched, since AWS's own end after a few kilobytes.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def facts_of(
     container: ContainerRecord | None,
     context: DiagnosisContext,
 ) -> dict[str, str]:
-    """Those of the ``wanted`` facts that are known: from the message, else from the task and what was collected."""
+    """Those of the ``wanted`` facts that are known: from the message, else from the task and what was
+    collected.
+    """
     text = message.text[:SEARCHED_CHARS] if message else ""
     facts: dict[str, str] = {}
     for name in wanted:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# The line that names the error: an exception's name at the line's beginning, as Python, Java, .NET, Ruby and Node.js print
-# it, or a level of severity as loggers print it.
+# The line that names the error: an exception's name at the line's beginning, as Python, Java, .NET, Ruby and
+# Node.js print it, or a level of severity as loggers print it.
 _EXCEPTION = re.compile(
     r"^(?:Exception in thread \S{1,100} |Caused by: |Uncaught |Unhandled exception[.:]? )?"
     r"(?:[\w$]{1,80}\.){0,12}[\w$]{0,80}(?:Error|Exception|Failure|Fault|Panic)\b"

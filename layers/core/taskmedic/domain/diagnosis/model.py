@@ -41,8 +41,9 @@ class EarlierStop:
 class DiagnosisContext:
     """What was collected beside the task. Everything is optional.
 
-    ``task_definition`` is DescribeTaskDefinition's ``taskDefinition``; ``log_tail`` maps a container's name to its last
-    log lines; ``earlier_stops`` are those before this one, in any order; ``notes`` are further lines of evidence.
+    ``task_definition`` is DescribeTaskDefinition's ``taskDefinition``; ``log_tail`` maps a container's name
+    to its last log lines; ``earlier_stops`` are those before this one, in any order; ``notes`` are further
+    lines of evidence.
     """
 
     task_definition: Mapping[str, Any] | None = None
@@ -56,9 +57,9 @@ class DiagnosisContext:
 class Diagnosis:
     """Why one task stopped.
 
-    ``category`` is a label of the taxonomy (docs/diagnosis.md); ``benign`` means that nothing needs to be done;
-    ``container`` is the container that failed first, "" when none did; ``rule`` is the rule that decided, "" when
-    stop code or exit codes did.
+    ``category`` is a label of the taxonomy (docs/diagnosis.md); ``benign`` means that nothing needs to be
+    done; ``container`` is the container that failed first, "" when none did; ``rule`` is the rule that
+    decided, "" when stop code or exit codes did.
     """
 
     task_arn: str

@@ -1,18 +1,32 @@
 """The texts of a task that may say why it stopped, in a form in which words can be looked for.
 
-AWS's wording reaches people through consoles, terminals and tools that capitalise it, wrap it in the middle of a word,
-double its spaces, quote it and curl its apostrophes. None of that changes what it says, so words are looked for in a
-*squeezed* text: lower case, without white space, quotes and backslashes.
+AWS's wording reaches people through consoles, terminals and tools that capitalise it, wrap it in the middle
+of a word, double its spaces, quote it and curl its apostrophes. None of that changes what it says, so words
+are looked for in a *squeezed* text: lower case, without white space, quotes and backslashes.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-# White space of every kind, quotes straight and curly, backslashes of nested JSON, zero-width and soft characters.
+# White space of every kind, quotes straight and curly, backslashes of nested JSON, zero-width and soft
+# characters.
 _DROPPED = dict.fromkeys(
     map(ord, " \t\r\n\f\v\u00a0\u2009\u202f\u200b\ufeff\u00ad\"'`\\\u2018\u2019\u201c\u201d")
 )
+
+
+# A name that people chose may hold anything, also the name of an error: `(service
+# web-CannotPullContainerError-test)`.
+_CHOSEN_NAME = re.compile(
+    r"(\((?:service|task|task set|deployment|container-instance|elb) )[^\s()]{1,300}(?=[\s)])", re.IGNORECASE
+)
+
+
+def without_names(text: str) -> str:
+    """``text`` without the names of services, tasks, deployments and instances that ECS puts in brackets."""
+    return _CHOSEN_NAME.sub(r"\1", text)
 
 
 def squeeze(text: str) -> str:
@@ -29,7 +43,7 @@ class Phrases:
     shown: tuple[str, ...]
 
     def found_in(self, squeezed: str) -> bool:
-        for phrase in self.squeezed:  # a plain loop: `any` over a generator costs three times as much
+        for phrase in self.squeezed:  # noqa: SIM110 - a plain loop: `any` over a generator costs three times as much
             if phrase in squeezed:
                 return True
         return False
@@ -44,14 +58,18 @@ def phrases(name: str, *wordings: str | Phrases) -> Phrases:
 
 
 class Message:
-    """One text and where it stood. Remembers which groups of phrases it holds."""
+    """One text and where it stood. Remembers which groups of phrases it holds.
+
+    Its squeezed form stands between ``^`` and ``$``, so that a phrase can ask for the beginning or the end of
+    the text.
+    """
 
     __slots__ = ("_found", "container", "source", "squeezed", "text")
 
     def __init__(self, source: str, text: str, container: str = "") -> None:
         self.source = source
         self.text = " ".join(text.split())
-        self.squeezed = squeeze(text)
+        self.squeezed = f"^{squeeze(without_names(text))}$"
         self.container = container
         self._found: dict[str, bool] = {}
 

@@ -1,15 +1,16 @@
 """The vocabulary of the rules: what a message speaks about, and what it says happened.
 
-Sources: Amazon ECS developer guide, "Stopped task errors" and its pages of CannotPullContainer, ResourceInitializationError
-and service event messages (wording before and after July 2024); the error names and texts of the ECS agent; the messages
-of Docker, containerd, runc, the AWS SDKs for Go and efs-utils.
+Sources: Amazon ECS developer guide, "Stopped task errors" and its pages of CannotPullContainer,
+ResourceInitializationError and service event messages (wording before and after July 2024); the error names
+and texts of the ECS agent; the messages of Docker, containerd, runc, the AWS SDKs for Go and efs-utils.
 """
 
 from __future__ import annotations
 
 from taskmedic.domain.diagnosis.text import phrases
 
-# ---- what it speaks about -------------------------------------------------------------------------------------------
+# ---- what it speaks about
+# -------------------------------------------------------------------------------------------
 
 PULL = phrases(
     "pull",
@@ -36,12 +37,24 @@ PULL = phrases(
     "httpReadSeeker",
     "httpReaderSeeker",
     "docker pull",
+    "from the Amazon ECR repository",
+    "failed to unpack image",
     "image manifest",
     "error pulling from",
     "pull access denied",
+    "/manifests/",
+    "/blobs/",
+    "registry-1.docker.io",
+    "docker.io/v2",
+    "amazonaws.com/v2",
+    "amazonaws.com.cn/v2",
+    "registry endpoint",
+    "registry credentials",
+    "ecr credentials",
 )
-# The three ways in which an ECR permission or its token is spoken of. "unable to pull secrets or registry auth" is not
-# among them: it is the outer name of ECR's, Secrets Manager's and Parameter Store's failures alike.
+# The three ways in which an ECR permission or its token is spoken of. "unable to pull secrets or registry
+# auth" is not among them: it is the outer name of ECR's, Secrets Manager's and Parameter Store's failures
+# alike.
 ECR_AUTH = phrases(
     "ecr_auth",
     "ecr registry auth",
@@ -86,9 +99,19 @@ SECRET = phrases(
     "GetSecretValue",
     "ASM secret",
     "SSM secret",
+    "Secret does not exist",
+    "whether the secret exists",
+    "secret ARN is correct",
+    "asm fetching",
 )
 ENV_FILE = phrases(
-    "env_file", "env file", "environment file", "envfile", "environmentFiles", "file download command"
+    "env_file",
+    "env file",
+    "environment file",
+    "envfile",
+    "environmentFile",
+    "s3 client",
+    "file download command",
 )
 LOGS = phrases(
     "logs",
@@ -104,6 +127,8 @@ LOGS = phrases(
     "awslogs",
     "CloudWatch Logs",
     "Cloudwatch log",
+    "firelens config",
+    "LogConfiguration",
     "the task and Amazon CloudWatch",
     "logs:Create",
     "logs:Put",
@@ -124,6 +149,11 @@ EFS = phrases(
     "mount.efs",
     "nfs4",
     "mount target",
+    "mounting volume failed",  # the words of amazon-ecs-volume-plugin, which mounts EFS only
+    "EFS DNS",
+    "fsap-",
+    "stunnel",
+    "Mount attempt 1/3",
 )
 EBS = phrases(
     "ebs",
@@ -151,6 +181,9 @@ VOLUME_PLUGIN = phrases(
     "rexray",
     "CannotCreateVolume",
     "InvalidVolumeError",
+    "CannotInspectVolume",
+    "CannotRemoveVolume",
+    "FSxWindowsFileServer",
 )
 START = phrases(
     "start",
@@ -180,6 +213,12 @@ ENI = phrases(
     "networkinterface",
     "ContainerNetworkingError",
     "network namespace",
+    "NetworkNamespaceError",
+    "ENIInformationError",
+    "configure ENI",
+    "regular ENI",
+    "netplugin",
+    "cni.dev",
     "CNI plugin",
     "cni:",
     "device index",
@@ -205,9 +244,12 @@ ROLE = phrases(
     "assume the task execution role",
     "assume the execution role",
     "assume the task role",
+    "IAM permissions policies have been misconfigured",
+    "IAM trust relationship",
 )
 
-# ---- what it says happened ------------------------------------------------------------------------------------------
+# ---- what it says happened
+# ------------------------------------------------------------------------------------------
 
 DENIED = phrases(
     "denied",
@@ -232,7 +274,6 @@ DENIED = phrases(
     "has the permissions",
     "requested access to the resource is denied",
     "pull access denied",
-    "NoCredentialProviders",
     "UnrecognizedClientException",
     "InvalidClientTokenId",
     "ExpiredToken",
@@ -275,6 +316,16 @@ UNREACHABLE = phrases(
     "timed out",
     "net/http:",
     "network timeout",
+    "could not reach",
+    "cannot reach",
+    "unable to connect",
+    "could not connect",
+    "cannot connect",
+    "can't connect",
+    "failed to connect",
+    "failed to dial",
+    "unreachable",
+    "not reachable",
 )
 ABSENT = phrases(
     "absent",
@@ -303,6 +354,9 @@ ABSENT = phrases(
     "invalid parameters:",
     "invalid ssm parameters",
     "No such image",
+    "whether the secret exists",
+    "secret ARN is correct",
+    "whether the image exists",
 )
 THROTTLED = phrases(
     "throttled",

@@ -45,7 +45,11 @@ CONTAINER = (
         "{path} does not exist in the image, is not executable, or is built for another CPU architecture.",
         (
             "Check entryPoint and command of the task definition: a list of words, not one string.",
-            "Run the image by hand with the same command; check the file's mode, its line endings and its interpreter.",
+            (
+                "Run the image by hand with the same command; check the file's mode, its line endings and "
+                "its "
+                "interpreter."
+            ),
             _ROLL_BACK,
         ),
     ),
@@ -53,9 +57,13 @@ CONTAINER = (
         "container.start_failed.mount",
         "A bind mount or the root file system could not be set up.",
         "Mount failed in {container}: {path}",
-        "A path could not be mounted into the container: it is missing, a file where a directory is expected, or read-only.",
+        "A path could not be mounted into the container: it is missing, a file where a directory is "
+        "expected, or read-only.",
         (
-            "Check mountPoints and volumes: both ends must be directories, or both files, and the source must exist.",
+            (
+                "Check mountPoints and volumes: both ends must be directories, or both files, and the source "
+                "must exist."
+            ),
             "Check readonlyRootFilesystem: a mount point must already exist in a read-only image.",
             _ROLL_BACK,
         ),
@@ -83,7 +91,10 @@ CONTAINER = (
         "Device not available to {container}",
         "The container asks for a GPU or device that the host does not offer, or whose driver does not work.",
         (
-            "Use an ECS GPU-optimised AMI and an instance type with the device; check `nvidia-smi` on {instance}.",
+            (
+                "Use an ECS GPU-optimised AMI and an instance type with the device; check `nvidia-smi` on "
+                "{instance}."
+            ),
             "Drain and replace the instance if others of its kind work.",
         ),
     ),
@@ -91,7 +102,8 @@ CONTAINER = (
         "container.runtime_timeout",
         "The container runtime did not finish in time.",
         "Container runtime timed out: {container}",
-        "The runtime did not start, create or stop the container in the time ECS allows. The host is overloaded, mostly its "
+        "The runtime did not start, create or stop the container in the time ECS allows. The host is "
+        "overloaded, mostly its "
         "disk, or a log driver blocks.",
         (
             "Start the task again, on another host if it is EC2.",
@@ -103,14 +115,16 @@ CONTAINER = (
         "container.inspect_failed",
         "The runtime does not say how the container is.",
         "Container cannot be inspected: {container}",
-        "The container runtime did not answer when ECS asked for the container's state. The fault is the host's.",
+        "The container runtime did not answer when ECS asked for the container's state. The fault is the "
+        "host's.",
         ("Start the task again.", "If it repeats on {instance}, drain and replace it."),
     ),
     Category(
         "container.stop_failed",
         "The runtime could not stop the container.",
         "Container cannot be stopped: {container}",
-        "The container runtime could not signal or stop the container. The fault is the host's, or the process hangs in the "
+        "The container runtime could not signal or stop the container. The fault is the host's, or the "
+        "process hangs in the "
         "kernel.",
         (
             "Check that the task is gone; start it again.",
@@ -123,8 +137,15 @@ CONTAINER = (
         "Out of memory: {container}",
         "{container} used more memory than {memory} and was killed by the kernel.",
         (
-            "Raise the memory of {container} or of the task by a bounded step, and watch whether it fills again (a leak).",
-            "Make the runtime keep the limit: -XX:MaxRAMPercentage for Java, --max-old-space-size for Node.js.",
+            (
+                "Raise the memory of {container} or of the task by a bounded step, and watch whether it "
+                "fills "
+                "again (a leak)."
+            ),
+            (
+                "Make the runtime keep the limit: -XX:MaxRAMPercentage for Java, --max-old-space-size for "
+                "Node.js."
+            ),
             "If it began with a deployment, roll back.",
         ),
     ),
@@ -132,10 +153,15 @@ CONTAINER = (
         "container.health_check_failed",
         "The container's own health check failed.",
         "Health check failed in {container}",
-        "The health check command of {container} failed as often as its retries allow, and ECS replaced the task.",
+        "The health check command of {container} failed as often as its retries allow, and ECS replaced the "
+        "task.",
         (
             "Run the health check's command in a running container and look at its exit code and duration.",
-            "Check that the image has the tool it calls (curl, wget), and that timeout and startPeriod are long enough.",
+            (
+                "Check that the image has the tool it calls (curl, wget), and that timeout and startPeriod "
+                "are "
+                "long enough."
+            ),
             "Read the log before the stop: was it busy, or dead?",
         ),
     ),
@@ -143,11 +169,15 @@ CONTAINER = (
         "lb.health_check_failed",
         "The load balancer found the task unhealthy.",
         "Load balancer health check failed in {target_group}",
-        "The load balancer got no good answer from the task, so ECS stopped it. An exit code 0 or 143 is then only the clean "
+        "The load balancer got no good answer from the task, so ECS stopped it. An exit code 0 or 143 is "
+        "then only the clean "
         "end.",
         (
             Line("reason_code", "The target group says: {reason_code}."),
-            "Check path, port and expected codes of the health check in {target_group} against what the application serves.",
+            (
+                "Check path, port and expected codes of the health check in {target_group} against what the "
+                "application serves."
+            ),
             "Let the load balancer's security group in to the task on that port.",
             "Raise healthCheckGracePeriodSeconds above the start-up time.",
             "If it began with a deployment, roll back.",
@@ -157,10 +187,17 @@ CONTAINER = (
         "dependency.container_failed",
         "A container it depends on failed, so it was not started.",
         "Dependency failed: {dependency}",
-        "{dependency} did not reach the state that dependsOn asks for, so the waiting container was never started.",
+        "{dependency} did not reach the state that dependsOn asks for, so the waiting container was never "
+        "started.",
         (
-            "Look at {dependency}, not at the waiting container: its exit code, its health check and its log.",
-            "Check that dependsOn names a container of this task definition and a condition that it can reach.",
+            (
+                "Look at {dependency}, not at the waiting container: its exit code, its health check and its "
+                "log."
+            ),
+            (
+                "Check that dependsOn names a container of this task definition and a condition that it can "
+                "reach."
+            ),
         ),
     ),
     Category(
@@ -196,7 +233,8 @@ APP = (
         (
             Line(
                 "of_service",
-                "A service's container must not end: check that the process stays in the foreground (no daemon, no shell "
+                "A service's container must not end: check that the process stays in the foreground (no "
+                "daemon, no shell "
                 "script that returns).",
             ),
             Line("of_job", "Nothing to do if this is a job. If more was expected of it, read its log."),

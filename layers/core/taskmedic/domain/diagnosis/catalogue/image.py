@@ -9,7 +9,8 @@ IMAGE = (
         "image_pull.not_found",
         "The repository, tag or pinned digest does not exist.",
         "Image not found: {image}",
-        "The registry has no {image}. A tag that was overwritten, expired or never pushed looks the same; ECS pins a tag "
+        "The registry has no {image}. A tag that was overwritten, expired or never pushed looks the same; "
+        "ECS pins a tag "
         "to the digest it had when the deployment began.",
         (
             "Compare {image} with what the registry holds: repository, tag, account and Region.",
@@ -21,7 +22,8 @@ IMAGE = (
         "image_pull.auth",
         "The registry refused the pull: permission, credentials or a policy.",
         "Image pull refused: {image}",
-        "The registry refused to hand out {image} to {role}. A private repository that does not exist is refused in the "
+        "The registry refused to hand out {image} to {role}. A private repository that does not exist is "
+        "refused in the "
         "same words.",
         (
             Line(
@@ -32,7 +34,11 @@ IMAGE = (
                 "repository_policy",
                 "The repository's policy does not let this account in: allow {action} there.",
             ),
-            "Allow {role} the action {action} on {resource}; AmazonECSTaskExecutionRolePolicy has what ECR needs.",
+            (
+                "Allow {role} the action {action} on {resource}; AmazonECSTaskExecutionRolePolicy has what "
+                "ECR "
+                "needs."
+            ),
             "Check that {image} is spelled as the registry spells it.",
             "For a private registry outside ECR, set repositoryCredentials to a secret with a valid login.",
         ),
@@ -41,10 +47,18 @@ IMAGE = (
         "image_pull.network",
         "The registry, the ECR API or the S3 bucket of the layers cannot be reached.",
         "Registry unreachable while pulling {image}",
-        "The task could not reach {registry} from {subnet}. Nothing answered, so no permission is at fault yet.",
+        "The task could not reach {registry} from {subnet}. Nothing answered, so no permission is at fault "
+        "yet.",
         (
-            "Give the task a way out: a public IP in a public subnet, or a NAT gateway in the route of {subnet}.",
-            "Without a way out, have endpoints for ecr.api, ecr.dkr, logs and S3, whose security groups let in port 443.",
+            (
+                "Give the task a way out: a public IP in a public subnet, or a NAT gateway in the route of "
+                "{subnet}."
+            ),
+            (
+                "Without a way out, have endpoints for ecr.api, ecr.dkr, logs and S3, whose security groups "
+                "let "
+                "in port 443."
+            ),
             "Check that the VPC has DNS resolution and DNS host names switched on.",
             "If it happened once only, start the task again.",
         ),
@@ -53,7 +67,8 @@ IMAGE = (
         "image_pull.rate_limited",
         "The registry limits the rate of pulls.",
         "Pull rate limit reached for {image}",
-        "{registry} refused the pull because too many came from this address or account. It will answer again later.",
+        "{registry} refused the pull because too many came from this address or account. It will answer "
+        "again later.",
         (
             "Wait and start again; do not let the service retry without pause.",
             "Pull through an ECR pull-through cache, or log in to the registry with repositoryCredentials.",
@@ -61,9 +76,11 @@ IMAGE = (
     ),
     Category(
         "image_pull.platform_mismatch",
-        "The image has no variant for the task's operating system and CPU, or its manifest is of a kind no longer read.",
+        "The image has no variant for the task's operating system and CPU, or its manifest is of a kind no "
+        "longer read.",
         "Image does not fit the platform: {image}",
-        "{image} exists, but not for the operating system and CPU architecture the task runs on, or its manifest is of a "
+        "{image} exists, but not for the operating system and CPU architecture the task runs on, or its "
+        "manifest is of a "
         "format that the runtime no longer reads.",
         (
             "Build the image for the task's platform (docker buildx build --platform), or for several.",

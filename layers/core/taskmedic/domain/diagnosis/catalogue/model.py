@@ -1,4 +1,6 @@
-"""What is said of a category. Texts are templates over facts; a fact that is not known reads as its plain word."""
+"""What is said of a category. Texts are templates over facts; a fact that is not known reads as its plain
+word.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,8 @@ Advice = str | Line
 class Category:
     """One label of the taxonomy.
 
-    ``meaning`` is for the table in docs/diagnosis.md; ``title`` is one line, ``cause`` at most two sentences; ``advice``
-    is in the order in which it should be tried. ``benign``: nothing needs to be done.
+    ``meaning`` is for the table in docs/diagnosis.md; ``title`` is one line, ``cause`` at most two sentences;
+    ``advice`` is in the order in which it should be tried. ``benign``: nothing needs to be done.
     """
 
     label: str

@@ -9,7 +9,8 @@ CAPACITY = (
         "capacity.insufficient",
         "Nowhere was room for the task.",
         "No capacity to place the task",
-        "Neither Fargate nor an instance of the cluster had the CPU, memory, GPU, port or attribute that the task asks for.",
+        "Neither Fargate nor an instance of the cluster had the CPU, memory, GPU, port or attribute that "
+        "the task asks for.",
         (
             Line("missing_resource", "What is short: {missing_resource}."),
             "Offer more subnets in other Availability Zones, or a second capacity provider.",
@@ -31,10 +32,14 @@ CAPACITY = (
         "capacity.spot_interruption",
         "Spot capacity was reclaimed.",
         "Spot capacity was reclaimed",
-        "AWS took back the Spot capacity on which the task ran. The application is not at fault; a service is given a new task.",
+        "AWS took back the Spot capacity on which the task ran. The application is not at fault; a service "
+        "is given a new task.",
         (
             "Nothing, if it is rare.",
-            "If it is frequent, set a base on FARGATE or on-demand capacity in the capacity provider strategy.",
+            (
+                "If it is frequent, set a base on FARGATE or on-demand capacity in the capacity provider "
+                "strategy."
+            ),
             "See that the application ends cleanly within two minutes of SIGTERM.",
         ),
         benign=True,
@@ -46,7 +51,8 @@ DEPLOYMENT = (
         "deployment.scaling_activity",
         "A deployment or scale-in replaced the task.",
         "Replaced by a deployment or scale-in",
-        "The service scheduler stopped the task because the service needs it no more: a newer deployment or a lower count.",
+        "The service scheduler stopped the task because the service needs it no more: a newer deployment or "
+        "a lower count.",
         (
             "Nothing.",
             Line(
@@ -63,7 +69,10 @@ DEPLOYMENT = (
         "The deployment circuit breaker counted too many tasks that did not start or did not stay healthy.",
         (
             "Look at the stopped tasks of the new deployment: each has its own cause.",
-            "With rollback switched on the former deployment is coming back; else deploy the last good revision.",
+            (
+                "With rollback switched on the former deployment is coming back; else deploy the last good "
+                "revision."
+            ),
         ),
     ),
     Category(
@@ -83,7 +92,11 @@ HOST = (
         "Host went away: {instance}",
         "{instance} was stopped or terminated while the task ran on it.",
         (
-            "Look in the Auto Scaling group's activity for the reason: scale-in, Spot, failed status check, or a person.",
+            (
+                "Look in the Auto Scaling group's activity for the reason: scale-in, Spot, failed status "
+                "check, "
+                "or a person."
+            ),
             "Switch on managed termination protection and managed draining of the capacity provider.",
         ),
     ),
@@ -155,7 +168,11 @@ PLATFORM = (
         "Cause not known",
         "AWS says only that the task stopped. What would tell the cause is missing or was cut off.",
         (
-            "Fetch each container's reason and exit code: `aws ecs describe-tasks`, within an hour of the stop.",
+            (
+                "Fetch each container's reason and exit code: `aws ecs describe-tasks`, within an hour of "
+                "the "
+                "stop."
+            ),
             "Read the service's events around the stop: `aws ecs describe-services`.",
             "Read the last log lines of the containers.",
         ),

@@ -15,7 +15,11 @@ SECRETS = (
                 "endpoint_policy",
                 "The VPC endpoint's policy refuses it: allow {action} there, not in the role.",
             ),
-            "Allow {role} the action {action} on {secret} (the full ARN, with its six-character suffix or a `*`).",
+            (
+                "Allow {role} the action {action} on {secret} (the full ARN, with its six-character suffix "
+                "or a "
+                "`*`)."
+            ),
             "If it is encrypted with a key of your own, allow the role kms:Decrypt on that key.",
         ),
     ),
@@ -25,7 +29,10 @@ SECRETS = (
         "Secret not found: {secret}",
         "{secret} does not exist in the task's Region and account, or its reference is malformed.",
         (
-            "Compare the reference in the task definition with the secret: name, Region, account, ARN suffix, version.",
+            (
+                "Compare the reference in the task definition with the secret: name, Region, account, ARN "
+                "suffix, version."
+            ),
             "Create it, or roll back to the last task definition revision that started.",
         ),
     ),
@@ -43,10 +50,18 @@ SECRETS = (
         "secrets.network",
         "Secrets Manager, Parameter Store or KMS cannot be reached.",
         "Secrets unreachable: {secret}",
-        "The task could not reach the service that keeps {secret}. Nothing answered, so no permission is at fault yet.",
+        "The task could not reach the service that keeps {secret}. Nothing answered, so no permission is at "
+        "fault yet.",
         (
-            "Give the task a way out: a public IP in a public subnet, or a NAT gateway in the route of {subnet}.",
-            "Without a way out, have endpoints for secretsmanager, ssm and kms, whose security groups let in port 443.",
+            (
+                "Give the task a way out: a public IP in a public subnet, or a NAT gateway in the route of "
+                "{subnet}."
+            ),
+            (
+                "Without a way out, have endpoints for secretsmanager, ssm and kms, whose security groups "
+                "let "
+                "in port 443."
+            ),
             "If it happened once only, start the task again.",
         ),
     ),
@@ -54,7 +69,8 @@ SECRETS = (
         "env_file.download_failed",
         "The environment file could not be fetched from S3.",
         "Environment file not fetched: {resource}",
-        "The environment file in S3 could not be read: it is missing, refused to {role}, or S3 cannot be reached.",
+        "The environment file in S3 could not be read: it is missing, refused to {role}, or S3 cannot be "
+        "reached.",
         (
             "Check that the object exists and that its bucket is in the task's Region.",
             "Allow {role} s3:GetObject on the object and s3:GetBucketLocation on the bucket.",
@@ -92,10 +108,14 @@ LOGS = (
         "logs.network",
         "CloudWatch Logs, or the log driver's own destination, cannot be reached.",
         "Log destination unreachable: {log_group}",
-        "The task could not reach the place its logs go to. The text may say that the log group cannot be found; it was "
+        "The task could not reach the place its logs go to. The text may say that the log group cannot be "
+        "found; it was "
         "never asked.",
         (
-            "Give the task a way out: a public IP in a public subnet, or a NAT gateway in the route of {subnet}.",
+            (
+                "Give the task a way out: a public IP in a public subnet, or a NAT gateway in the route of "
+                "{subnet}."
+            ),
             "Without a way out, have an endpoint for logs, whose security group lets in port 443.",
         ),
     ),
@@ -105,8 +125,15 @@ LOGS = (
         "Log driver not configured: {container}",
         "The log driver refused its options, so the container was not started.",
         (
-            "Check logConfiguration: awslogs-group, awslogs-region and awslogs-stream-prefix are present and spelled so.",
-            "On EC2, check that the instance's agent offers the driver (ECS_AVAILABLE_LOGGING_DRIVERS) and has credentials.",
+            (
+                "Check logConfiguration: awslogs-group, awslogs-region and awslogs-stream-prefix are present "
+                "and spelled so."
+            ),
+            (
+                "On EC2, check that the instance's agent offers the driver (ECS_AVAILABLE_LOGGING_DRIVERS) "
+                "and "
+                "has credentials."
+            ),
         ),
     ),
 )
@@ -116,13 +143,20 @@ VOLUMES = (
         "volume.efs_mount",
         "An EFS file system could not be mounted.",
         "EFS file system not mounted: {file_system}",
-        "{file_system} could not be mounted: its name does not resolve, port 2049 is closed, its policy refuses, or the "
+        "{file_system} could not be mounted: its name does not resolve, port 2049 is closed, its policy "
+        "refuses, or the "
         "directory is missing. The words about botocore in such a text mean nothing.",
         (
-            "Check that the VPC has a mount target of {file_system} in the task's Availability Zone, and DNS switched on.",
+            (
+                "Check that the VPC has a mount target of {file_system} in the task's Availability Zone, and "
+                "DNS switched on."
+            ),
             "Let the task's security group in to the mount target's on port 2049.",
-            "If the server refused, check the file-system policy, the access point, elasticfilesystem:ClientMount, and "
-            "that the root directory exists.",
+            (
+                "If the server refused, check the file-system policy, the access point, "
+                "elasticfilesystem:ClientMount, and "
+                "that the root directory exists."
+            ),
             "A new file system fails for a minute or two: start the task again once.",
         ),
     ),
@@ -132,7 +166,11 @@ VOLUMES = (
         "EBS volume not attached",
         "ECS could not create, attach or format the EBS volume of the task.",
         (
-            "Check the infrastructure role: AmazonECSInfrastructureRolePolicyForVolumes, and the KMS key if there is one.",
+            (
+                "Check the infrastructure role: AmazonECSInfrastructureRolePolicyForVolumes, and the KMS "
+                "key if "
+                "there is one."
+            ),
             "Check the snapshot, the volume type's limits and the Availability Zone.",
         ),
     ),
@@ -156,8 +194,11 @@ NETWORK = (
         "The network interface of the task did not come up, so no container was started.",
         (
             "Start the task again: most such failures pass.",
-            "If it repeats: check the subnet and security groups of the service, tag policies of the organisation, and on "
-            "EC2 the instance's limit of interfaces (awsvpcTrunking).",
+            (
+                "If it repeats: check the subnet and security groups of the service, tag policies of the "
+                "organisation, and on "
+                "EC2 the instance's limit of interfaces (awsvpcTrunking)."
+            ),
             "Check that the role AWSServiceRoleForECS exists and has not been restricted.",
         ),
     ),
@@ -179,7 +220,8 @@ ROLES = (
         "iam.role_assume_failed",
         "ECS cannot assume the task role or the execution role.",
         "Role cannot be assumed: {trusted_role}",
-        "ECS was refused when it took on {trusted_role}: the role is missing, or does not trust ecs-tasks.amazonaws.com.",
+        "ECS was refused when it took on {trusted_role}: the role is missing, or does not trust "
+        "ecs-tasks.amazonaws.com.",
         (
             "Check that {trusted_role} exists and is spelled so in the task definition.",
             "Let its trust policy allow ecs-tasks.amazonaws.com the action sts:AssumeRole.",

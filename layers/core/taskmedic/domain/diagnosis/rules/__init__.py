@@ -1,7 +1,8 @@
 """The rules, in the order in which they are tried. The first that holds names the cause of a text.
 
-The order is the precedence: an inner cause stands before the outer name it arrives in, a subject that a message can
-only mean (a secret, a log group) before one that it may merely mention, and what only names a family comes last.
+The order is the precedence: an inner cause stands before the outer name it arrives in, a subject that a
+message can only mean (a secret, a log group) before one that it may merely mention, and what only names a
+family comes last.
 """
 
 from __future__ import annotations

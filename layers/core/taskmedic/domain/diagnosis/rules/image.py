@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from taskmedic.domain.diagnosis.rules.model import CONTAINERD, DOC_PULL, DOC_RESOURCE, DOCKER, Rule, words
+from taskmedic.domain.diagnosis.rules.model import (
+    CONTAINERD,
+    DOC_PULL,
+    DOC_RESOURCE,
+    DOCKER,
+    Rank,
+    Rule,
+    words,
+)
 from taskmedic.domain.diagnosis.words import (
     ABSENT,
     DENIED,
     DISK_FULL,
     ECR_AUTH,
     PULL,
+    SECRET,
     THROTTLED,
     UNREACHABLE,
 )
@@ -22,7 +31,11 @@ REFUSED = words(
     "StatusCode: 401",
     "authentication required",
     "no basic auth credentials",
+    "NoCredentialProviders",
+    "no valid providers in chain",
+    "denied:",
     "credentials not found",
+    "credentials: not found",
     "incorrect username or password",
     "may require docker login",
     "authorization failed",
@@ -37,8 +50,16 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "image_pull.rate_limited",
         (PULL, THROTTLED),
         DOC_PULL,
-        "CannotPullContainerError: inspect image has been retried 5 time(s): httpReadSeeker: failed open: unexpected "
+        "CannotPullContainerError: inspect image has been retried 5 time(s): httpReadSeeker: failed open: "
+        "unexpected "
         "status code 429 Too Many Requests - toomanyrequests: You have reached your pull rate limit.",
+    ),
+    Rule(
+        "registry-rate-limited",
+        "image_pull.rate_limited",
+        (words("registry-rate-limited", "toomanyrequests", "pull rate limit", "increase-rate-limits"),),
+        DOCKER,
+        "You have reached your pull rate limit.",
     ),
     Rule(
         "pull-disk-full",
@@ -75,10 +96,13 @@ IMAGE_RULES: tuple[Rule, ...] = (
                 "does not match the specified platform",
                 "for the current platform",
                 "no child with platform",
+                "no processor for media",
+                "stream processor for",
             ),
         ),
         DOC_PULL,
-        "CannotPullContainerError: pull image manifest has been retried 1 time(s): image Manifest does not contain "
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): image Manifest does not "
+        "contain "
         "descriptor matching platform 'linux/arm64'.",
     ),
     Rule(
@@ -86,7 +110,8 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "image_pull.auth",
         (PULL, REFUSED),
         DOC_PULL,
-        "CannotPullContainerError: Error response from daemon: pull access denied for example/orders, repository does "
+        "CannotPullContainerError: Error response from daemon: pull access denied for example/orders, "
+        "repository does "
         "not exist or may require 'docker login'",
     ),
     Rule(
@@ -94,7 +119,8 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "image_pull.not_found",
         (PULL, words("pull-missing", ABSENT, "no such manifest", "repository name not known")),
         DOC_PULL,
-        "CannotPullContainerError: Error response from daemon: manifest for example/orders:2.0 not found: manifest "
+        "CannotPullContainerError: Error response from daemon: manifest for example/orders:2.0 not found: "
+        "manifest "
         "unknown: Requested image not found",
         none_of=(words("pull-missing-not", UNREACHABLE, "blob not found"),),
     ),
@@ -111,7 +137,8 @@ IMAGE_RULES: tuple[Rule, ...] = (
             ),
         ),
         DOC_PULL,
-        "CannotPullContainerError: Error response from daemon: Get https://registry-1.docker.io/v2/: net/http: request "
+        "CannotPullContainerError: Error response from daemon: Get https://registry-1.docker.io/v2/: "
+        "net/http: request "
         "canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)",
     ),
     Rule(
@@ -126,8 +153,10 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "image_pull.auth",
         (ECR_AUTH, REFUSED),
         DOC_RESOURCE,
-        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
-        "unable to retrieve ecr registry auth: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/"
+        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
+        "failed: "
+        "unable to retrieve ecr registry auth: AccessDeniedException: User: "
+        "arn:aws:sts::123456789012:assumed-role/"
         "orders-exec/0123 is not authorized to perform: ecr:GetAuthorizationToken on resource: *",
     ),
     Rule(
@@ -135,14 +164,37 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "image_pull.network",
         (ECR_AUTH, UNREACHABLE),
         DOC_RESOURCE,
-        "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull registry auth from "
+        "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull "
+        "registry auth from "
         "Amazon ECR: There is a connection issue between the task and Amazon ECR.",
+    ),
+    Rule(
+        "auth-unreachable-outline",
+        "image_pull.network",
+        (words("auth-unreachable-outline", "pull secrets or registry auth"), UNREACHABLE),
+        DOC_RESOURCE,
+        "ResourceInitializationError: unable to pull secrets or registry auth: dial tcp 10.0.1.17:443: i/o "
+        "timeout",
+        none_of=(SECRET,),
+        rank=Rank.OUTLINE,
     ),
     Rule(
         "layer-disk-full",
         "image_pull.disk_full",
-        (words("layer-disk-full", "extract layer", "register layer", "ImportLayer", "unpack"), DISK_FULL),
+        (
+            words("layer-disk-full", "ImportLayer", "GetImageBlob", "containerd/tmpmounts", "extracting"),
+            DISK_FULL,
+        ),
         CONTAINERD,
-        "failed to extract layer sha256:0123: write /var/lib/containerd/tmpmounts/x: no space left on device",
+        "write /var/lib/containerd/tmpmounts/containerd-mount1/opt/model.bin: no space left on device",
+    ),
+    Rule(
+        "pull-outline",
+        "image_pull.other",
+        (PULL,),
+        DOC_PULL,
+        "CannotPullContainerError: Error response from daemon: context canceled",
+        none_of=(SECRET,),
+        rank=Rank.OUTLINE,
     ),
 )

@@ -31,7 +31,8 @@ START_RULES: tuple[Rule, ...] = (
             ),
         ),
         DOCKER,
-        "CannotStartContainerError: Error response from daemon: driver failed programming external connectivity on "
+        "CannotStartContainerError: Error response from daemon: driver failed programming external "
+        "connectivity on "
         "endpoint orders: Bind for 0.0.0.0:8080 failed: port is already allocated",
     ),
     Rule(
@@ -51,7 +52,8 @@ START_RULES: tuple[Rule, ...] = (
             ),
         ),
         DOCKER,
-        "CannotStartContainerError: Error response from daemon: unable to find user orders: no matching entries in "
+        "CannotStartContainerError: Error response from daemon: unable to find user orders: no matching "
+        "entries in "
         "passwd file",
     ),
     Rule(
@@ -76,7 +78,8 @@ START_RULES: tuple[Rule, ...] = (
             ),
         ),
         DOCKER,
-        "CannotStartContainerError: Error response from daemon: could not select device driver with capabilities: [[gpu]]",
+        "CannotStartContainerError: Error response from daemon: could not select device driver with "
+        "capabilities: [[gpu]]",
     ),
     Rule(
         "start-mount",
@@ -133,7 +136,8 @@ START_RULES: tuple[Rule, ...] = (
             ),
         ),
         DOCKER,
-        "CannotStartContainerError: Error response from daemon: OCI runtime create failed: runc create failed: unable "
+        "CannotStartContainerError: Error response from daemon: OCI runtime create failed: runc create "
+        "failed: unable "
         'to start container process: exec: "/app/run.sh": permission denied: unknown',
     ),
     Rule(
@@ -152,7 +156,8 @@ START_RULES: tuple[Rule, ...] = (
             ),
         ),
         DOCKER,
-        "CannotCreateContainerError: API error (500): devicemapper: Thin Pool has 4350 free data blocks which is less "
+        "CannotCreateContainerError: API error (500): devicemapper: Thin Pool has 4350 free data blocks "
+        "which is less "
         "than minimum required 4454 free data blocks",
     ),
     Rule(
@@ -174,7 +179,13 @@ RUNTIME_RULES: tuple[Rule, ...] = (
         "container.inspect_failed",
         (
             words(
-                "inspect", "CannotInspectContainer", "CannotDescribeContainer", "error inspecting container"
+                "inspect",
+                "CannotInspectContainer",
+                "CannotDescribeContainer",
+                "CannotListContainers",
+                "CannotGetContainerTop",
+                "CannotGetDockerclient",
+                "error inspecting container",
             ),
         ),
         DOC_STOPPED,
@@ -183,7 +194,15 @@ RUNTIME_RULES: tuple[Rule, ...] = (
     Rule(
         "stop",
         "container.stop_failed",
-        (words("stop", "CannotStopContainer", "failed sending SIGTERM", "failed to stop container"),),
+        (
+            words(
+                "stop",
+                "CannotStopContainer",
+                "CannotRemoveContainer",
+                "failed sending SIGTERM",
+                "failed to stop container",
+            ),
+        ),
         DOC_STOPPED,
         "CannotStopContainerError: failed sending SIGTERM to container: context deadline exceeded",
     ),
@@ -216,6 +235,9 @@ RUNTIME_RULES: tuple[Rule, ...] = (
                 "ImpossibleStateTransition",
                 "Container not found",
                 "No such container",
+                "No container matching saved ID",
+                "^Cannot transition to",
+                "Error: Cannot transition to",
             ),
         ),
         AGENT,

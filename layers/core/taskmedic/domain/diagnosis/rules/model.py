@@ -37,7 +37,7 @@ class Rule:
         for group in self.all_of:
             if not message.says(group):
                 return False
-        for group in self.none_of:
+        for group in self.none_of:  # noqa: SIM110 - a plain loop, as above
             if message.says(group):
                 return False
         return True

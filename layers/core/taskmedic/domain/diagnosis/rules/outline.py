@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from taskmedic.domain.diagnosis.rules.model import (
     AGENT,
-    DOC_PULL,
     DOC_RESOURCE,
     DOC_STOPPED,
     Rank,
     Rule,
     words,
 )
-from taskmedic.domain.diagnosis.words import CREATE, ECR_AUTH, LOGS, PLACEMENT, PULL, SECRET, START
+from taskmedic.domain.diagnosis.words import CREATE, ECR_AUTH, LOGS, PLACEMENT, SECRET, START
 
 OUTLINE_RULES: tuple[Rule, ...] = (
-    Rule(
-        "pull-outline",
-        "image_pull.other",
-        (PULL,),
-        DOC_PULL,
-        "CannotPullContainerError: Error response from daemon: context canceled",
-        rank=Rank.OUTLINE,
-    ),
     Rule(
         "ecr-auth-outline",
         "image_pull.auth",
         (ECR_AUTH,),
         DOC_RESOURCE,
-        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve ecr registry auth:",
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve ecr "
+        "registry auth:",
         rank=Rank.OUTLINE,
     ),
     Rule(
@@ -35,7 +27,8 @@ OUTLINE_RULES: tuple[Rule, ...] = (
         "secrets.access_denied",
         (SECRET,),
         DOC_RESOURCE,
-        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm:",
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret "
+        "from asm:",
         rank=Rank.OUTLINE,
     ),
     Rule(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from taskmedic.domain.diagnosis.rules.model import (
     AGENT,
     DOC_EVENTS,
-    DOC_EXEC,
     DOC_STOPPED,
     EC2_API,
     Rank,
@@ -34,10 +33,12 @@ CAPACITY_RULES: tuple[Rule, ...] = (
                 "limit on the number of vCPUs",
                 "ServiceQuotaExceeded",
                 "reached the maximum number of",
+                "provisioning capacity limit was exceeded",
             ),
         ),
         DOC_EVENTS,
-        "(service orders) was unable to place a task. Reason: You've reached the limit on the number of vCPUs you can "
+        "(service orders) was unable to place a task. Reason: You've reached the limit on the number of "
+        "vCPUs you can "
         "run concurrently.",
     ),
     Rule(
@@ -74,6 +75,10 @@ CAPACITY_RULES: tuple[Rule, ...] = (
                 "missing an attribute required",
                 "is missing an attribute",
                 "EMPTY CAPACITY PROVIDER",
+                "^ATTRIBUTE$",
+                "TaskFailedToStart: ATTRIBUTE",
+                "Reason: ATTRIBUTE",
+                "^LOCATION$",
                 "no capacity available",
                 "no instance type",
                 "UnfulfillableCapacity",
@@ -87,7 +92,8 @@ CAPACITY_RULES: tuple[Rule, ...] = (
             ),
         ),
         DOC_EVENTS,
-        "(service orders) was unable to place a task because no container instance met all of its requirements. The "
+        "(service orders) was unable to place a task because no container instance met all of its "
+        "requirements. The "
         "closest matching container-instance 0123 has insufficient memory available.",
     ),
     Rule(
@@ -105,7 +111,8 @@ CAPACITY_RULES: tuple[Rule, ...] = (
             words("ec2-capacity", "capacity", "Unsupported: Your requested instance type"),
         ),
         EC2_API,
-        "ResourceInitializationError: Unexpected EC2 error while launching: Unsupported: Your requested instance type is "
+        "ResourceInitializationError: Unexpected EC2 error while launching: Unsupported: Your requested "
+        "instance type is "
         "not supported in your requested Availability Zone",
     ),
 )
@@ -153,31 +160,14 @@ DEPENDENCY_RULES: tuple[Rule, ...] = (
             ),
         ),
         AGENT,
-        "dependency graph: failed to resolve container ordering dependency [migrate] for target [orders] as the "
+        "dependency graph: failed to resolve container ordering dependency [migrate] for target [orders] as "
+        "the "
         "dependency did not exit successfully",
         rank=Rank.CONSEQUENCE,
     ),
 )
 
 PLATFORM_RULES: tuple[Rule, ...] = (
-    Rule(
-        "exec-agent",
-        "exec_agent.failed",
-        (
-            words(
-                "exec-agent",
-                "ExecuteCommandAgent",
-                "ExecAgent",
-                "exec agent",
-                "execute command agent",
-                "SSM agent",
-                "amazon-ssm-agent",
-            ),
-        ),
-        DOC_EXEC,
-        "ExecuteCommandAgent exited: the amazon-ssm-agent process stopped",
-        rank=Rank.CONSEQUENCE,
-    ),
     Rule(
         "internal-error",
         "platform.internal_error",
@@ -195,6 +185,7 @@ PLATFORM_RULES: tuple[Rule, ...] = (
                 "ServiceUnavailable",
                 "InternalFailure",
                 "ContainerRuntimeError",
+                "EphemeralStorage provisioning",
             ),
         ),
         DOC_STOPPED,

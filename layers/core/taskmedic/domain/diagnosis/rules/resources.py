@@ -22,6 +22,7 @@ from taskmedic.domain.diagnosis.words import (
     LOGS,
     ROLE,
     SECRET,
+    START,
     THROTTLED,
     UNREACHABLE,
     VOLUME_PLUGIN,
@@ -40,6 +41,10 @@ INVALID_VALUE = words(
     "could not parse the secret",
     "is not a valid json",
     "secret value is empty",
+    "empty secrets value",
+    "unable to unmarshal",
+    "AuthorizationData is malformed",
+    "invalid schema",
 )
 
 VOLUME_RULES: tuple[Rule, ...] = (
@@ -48,7 +53,8 @@ VOLUME_RULES: tuple[Rule, ...] = (
         "volume.efs_mount",
         (EFS,),
         EFS_UTILS,
-        "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: mount.nfs4: "
+        "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: "
+        "mount.nfs4: "
         "Connection timed out : unsuccessful EFS utils command execution; code: 32",
     ),
     Rule(
@@ -63,7 +69,8 @@ VOLUME_RULES: tuple[Rule, ...] = (
         "volume.docker_plugin",
         (VOLUME_PLUGIN,),
         DOCKER,
-        "CannotCreateContainerError: Error response from daemon: error looking up volume plugin rexray/ebs: plugin not found",
+        "CannotCreateContainerError: Error response from daemon: error looking up volume plugin rexray/ebs: "
+        "plugin not found",
     ),
 )
 
@@ -73,24 +80,9 @@ SECRET_RULES: tuple[Rule, ...] = (
         "env_file.download_failed",
         (ENV_FILE,),
         DOC_RESOURCE,
-        "ResourceInitializationError: failed to download env files: file download command: non-empty error stream: "
+        "ResourceInitializationError: failed to download env files: file download command: non-empty error "
+        "stream: "
         "AccessDenied: Access Denied status code: 403",
-    ),
-    Rule(
-        "logs-denied",
-        "logs.access_denied",
-        (LOGS, DENIED),
-        DOC_RESOURCE,
-        "ResourceInitializationError: failed to validate logger args: create log group: AccessDeniedException: User is "
-        "not authorized to perform: logs:CreateLogGroup",
-    ),
-    Rule(
-        "logs-unreachable",
-        "logs.network",
-        (LOGS, UNREACHABLE),
-        DOC_RESOURCE,
-        "ResourceInitializationError: failed to validate logger args: The task cannot find the Amazon CloudWatch log "
-        "group defined in the task definition. There is a connection issue between the task and Amazon CloudWatch.",
     ),
     Rule(
         "logs-config",
@@ -107,26 +99,54 @@ SECRET_RULES: tuple[Rule, ...] = (
                 "could not find region",
                 "failed to find region",
                 "get region",
+                "region is required",
+                "group is required",
                 "EC2RoleRequestError",
-                "credential",
+                "NoCredentialProviders",
+                "no valid providers in chain",
+                "CredentialsEndpointError",
+                "failed to load credentials",
+                "failed to refresh cached credentials",
                 "no log driver named",
                 "log driver is not supported",
-                "invalid value for",
-                "is required",
-                "not supported",
-                "requires capability",
+                "logging driver is not supported",
+                "no such logging driver",
+                "plugin not found",
+                "invalid log",
+                "unsupported log",
             ),
         ),
         DOCKER,
-        "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: must specify a "
+        "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: must "
+        "specify a "
         "value for log opt 'awslogs-group'",
+    ),
+    Rule(
+        "logs-denied",
+        "logs.access_denied",
+        (LOGS, DENIED),
+        DOC_RESOURCE,
+        "ResourceInitializationError: failed to validate logger args: create log group: "
+        "AccessDeniedException: User is "
+        "not authorized to perform: logs:CreateLogGroup",
+    ),
+    Rule(
+        "logs-unreachable",
+        "logs.network",
+        (LOGS, UNREACHABLE),
+        DOC_RESOURCE,
+        "ResourceInitializationError: failed to validate logger args: The task cannot find the Amazon "
+        "CloudWatch log "
+        "group defined in the task definition. There is a connection issue between the task and Amazon "
+        "CloudWatch.",
     ),
     Rule(
         "logs-missing",
         "logs.not_found",
         (LOGS, ABSENT),
         DOC_RESOURCE,
-        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to "
+        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 "
+        "times: failed to "
         "create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist.",
     ),
     Rule(
@@ -134,7 +154,8 @@ SECRET_RULES: tuple[Rule, ...] = (
         "secrets.invalid_value",
         (SECRET, INVALID_VALUE),
         DOC_RESOURCE,
-        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: "
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret "
+        "from asm: "
         "retrieved secret from Secrets Manager did not contain json key password",
     ),
     Rule(
@@ -142,8 +163,10 @@ SECRET_RULES: tuple[Rule, ...] = (
         "secrets.access_denied",
         (SECRET, DENIED),
         DOC_RESOURCE,
-        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: "
-        "AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/orders-exec/0123 is not authorized to "
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret "
+        "from asm: "
+        "AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/orders-exec/0123 is not "
+        "authorized to "
         "perform: secretsmanager:GetSecretValue",
     ),
     Rule(
@@ -151,7 +174,8 @@ SECRET_RULES: tuple[Rule, ...] = (
         "secrets.network",
         (SECRET, UNREACHABLE),
         DOC_RESOURCE,
-        "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull secrets from AWS "
+        "ResourceInitializationError: unable to pull secrets or registry auth: The task cannot pull secrets "
+        "from AWS "
         "Secrets Manager. There is a connection issue between the task and AWS Secrets Manager.",
     ),
     Rule(
@@ -171,10 +195,12 @@ SECRET_RULES: tuple[Rule, ...] = (
                 "invalid name",
                 "marked for deletion",
                 "scheduled for deletion",
+                "has no value",
             ),
         ),
         DOC_RESOURCE,
-        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secrets from ssm: "
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secrets "
+        "from ssm: "
         "invalid parameters: /orders/db-url",
     ),
     Rule(
@@ -182,7 +208,8 @@ SECRET_RULES: tuple[Rule, ...] = (
         "secrets.network",
         (SECRET, THROTTLED),
         DOC_RESOURCE,
-        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secrets from ssm: "
+        "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secrets "
+        "from ssm: "
         "ThrottlingException: Rate exceeded",
     ),
 )
@@ -208,7 +235,8 @@ NETWORK_RULES: tuple[Rule, ...] = (
             ),
         ),
         EC2_API,
-        "Unexpected EC2 error while attempting to Create Network Interface: InsufficientFreeAddressesInSubnet",
+        "Unexpected EC2 error while attempting to Create Network Interface: "
+        "InsufficientFreeAddressesInSubnet",
     ),
     Rule(
         "subnet-full-by-outline",
@@ -222,7 +250,8 @@ NETWORK_RULES: tuple[Rule, ...] = (
             ),
         ),
         DOC_STOPPED,
-        "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment enabled in subnet "
+        "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment "
+        "enabled in subnet "
         "'subnet-0123456789abcdef0'",
         none_of=(
             words(
@@ -233,6 +262,8 @@ NETWORK_RULES: tuple[Rule, ...] = (
                 "LimitExceeded",
                 "InternalError",
                 "Unavailable",
+                "AuthFailure",
+                "Unauthorized",
                 "RequestLimit",
             ),
         ),
@@ -250,6 +281,7 @@ NETWORK_RULES: tuple[Rule, ...] = (
         (ENI,),
         DOC_STOPPED,
         "Timeout waiting for network interface provisioning to complete.",
+        none_of=(START,),  # runc and Docker speak of interfaces of their own bridge
     ),
 )
 
@@ -259,7 +291,8 @@ ROLE_RULES: tuple[Rule, ...] = (
         "iam.role_assume_failed",
         (ROLE,),
         DOC_STOPPED,
-        "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/orders-task' that was provided for this task.",
+        "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/orders-task' that was provided "
+        "for this task.",
     ),
     Rule(
         "task-credentials",
