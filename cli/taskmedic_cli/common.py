@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import boto3
@@ -13,7 +14,9 @@ from botocore.exceptions import ProfileNotFound
 from rich.console import Console
 
 from taskmedic.aws.clients import Clients
+from taskmedic.aws.inventory import Inventory, find
 from taskmedic.domain.errors import AwsUnreachable
+from taskmedic.domain.node_source import NodeSource
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,7 +30,7 @@ def aws_options(command: F) -> F:
 
 
 def source_options(command: F) -> F:
-    """The node source, as flags (docs: the page on inventory)."""
+    """The node source, as flags; ``node_sources`` reads them."""
     options = [
         click.option("--cluster", help="Cluster names or ARNs, comma-separated."),
         click.option("--all-clusters", is_flag=True, help="Every cluster of the account and region."),
@@ -39,12 +42,82 @@ def source_options(command: F) -> F:
         click.option("--task-definition", help="family, family:revision or ARN, comma-separated."),
         click.option("--container", help="Container names, comma-separated."),
         click.option("--tags", metavar="K=V,…", help="Tags on the task."),
-        click.option("--filter-behavior", type=click.Choice(["include", "exclude"]), default="include"),
-        click.option("--assume-role-arn", help="Role to assume for reading and for acting."),
+        click.option(
+            "--filter-behavior",
+            type=click.Choice(["include", "exclude"]),
+            default="include",
+            help="Whether to keep or to drop what service, task definition, container and tags match.",
+        ),
+        click.option("--include-stopping", is_flag=True, help="Also tasks that are being stopped."),
+        click.option(
+            "--assume-role-arn",
+            "assume_role_arns",
+            multiple=True,
+            help="Role to assume for reading and for acting; may be given more than once, for many accounts.",
+        ),
+        click.option("--external-id", help="External id that the role's trust policy asks for."),
     ]
     for option in reversed(options):
         command = option(command)
     return aws_options(command)
+
+
+def node_sources(flags: Mapping[str, Any]) -> list[NodeSource]:
+    """The sources that the flags of ``source_options`` describe: one for each region and role.
+
+    Raises:
+        FilterInvalid: a flag cannot be understood, or no cluster is named.
+    """
+    source = {
+        "clusters": flags["cluster"],
+        "all_clusters": flags["all_clusters"],
+        "tasks": flags["task"],
+        "services": flags["service"],
+        "task_definitions": flags["task_definition"],
+        "containers": flags["container"],
+        "tags": flags["tags"],
+        "filter_behavior": flags["filter_behavior"],
+        "filter": flags["filter_text"],
+        "include_stopping": flags["include_stopping"],
+        "external_id": flags["external_id"],
+    }
+    return [
+        NodeSource.from_json({**source, "region": region, "assume_role_arn": role})
+        for role in flags["assume_role_arns"] or ("",)
+        for region in flags["regions"] or ("",)
+    ]
+
+
+def read_inventory(
+    sources: Sequence[NodeSource], clients: Clients, *, wanted: Iterable[str] = (), quiet: bool = False
+) -> Inventory:
+    """The inventory of ``sources``. What went wrong goes to stderr, and progress too while that is a terminal.
+
+    Errors are told and not raised, since the rest was read: see ``Inventory.errors``.
+    """
+    with _progress(quiet=quiet) as on_page:
+        inventory = find(sources, clients, wanted=wanted, on_page=on_page)
+    for error in inventory.errors:
+        click.echo(f"taskmedic: {error}", err=True)
+    for note in inventory.notes:
+        click.echo(f"taskmedic: note: {note}", err=True)
+    return inventory
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    total = 0
+    with console(stderr=True).status("Reading the clusters…") as status:
+
+        def on_page(count: int) -> None:
+            nonlocal total
+            total += count
+            status.update(f"Reading the clusters… {total:,} containers")
+
+        yield on_page
 
 
 def clients_for(profile: str | None, region: str | None = None) -> Clients:
