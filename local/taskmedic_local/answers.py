@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
+from moto.iam.models import get_account_id_from
+
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 
@@ -60,8 +62,6 @@ def _operation(environ: Environ) -> str:
 
 
 def _account(environ: Environ, access_key: str) -> str:
-    from moto.iam.models import get_account_id_from
-
     return str(environ.get("HTTP_X_MOTO_ACCOUNT_ID") or get_account_id_from(access_key))
 
 
@@ -117,5 +117,5 @@ def json_body(environ: Environ) -> Mapping[str, Any]:
     """
     value = json.loads(body_of(environ) or b"{}")
     if not isinstance(value, dict):
-        raise ValueError("the body is no JSON object")
+        raise ValueError("the body is no JSON object")  # noqa: TRY004 - as json.loads has it for no JSON at all
     return value

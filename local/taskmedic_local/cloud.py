@@ -11,28 +11,40 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
+from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
+from moto.logs.models import logs_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from taskmedic_local.deploy import deploy
+from taskmedic_local.control import PREFIX as CONTROL_PREFIX
+from taskmedic_local.control import Control
+from taskmedic_local.deploy import Deployment, deploy
+from taskmedic_local.events import EventBus
+from taskmedic_local.executions import Executions, StartExecution
 from taskmedic_local.faults import Faults
 from taskmedic_local.front import Front
 from taskmedic_local.functions import ACCOUNT, REGION
+from taskmedic_local.http_api import HttpApi
 from taskmedic_local.lambda_api import LambdaApi
-from taskmedic_local.lambdas import Lambdas
+from taskmedic_local.lambdas import Lambdas, Result
+from taskmedic_local.queues import QueuePollers
 from taskmedic_local.runtime_api import PREFIX as RUNTIME_PREFIX
 from taskmedic_local.runtime_api import RuntimeApi
 from taskmedic_local.server import Server
+from taskmedic_local.state import Kept
 from taskmedic_local.stepfunctions import wire
+from taskmedic_local.targets import Targets
 from taskmedic_local.template import load_application
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 # A minute of waiting, of a retry or of a service's patience takes three seconds here.
 TIME_SCALE = 0.05
+PAGERDUTY_USER = "taskmedic@example.com"
 
 
 class LocalCloud:
@@ -53,52 +65,102 @@ class LocalCloud:
             parameters: Values of its parameters that differ from their defaults.
             time_scale: How long a second of waiting takes, in seconds. Function time-outs are not scaled.
         """
-        self._port = port
-        self._template = template
-        self._parameters = dict(parameters or {})
         self.time_scale = time_scale
         self.faults = Faults()
         self.webhook_secret = secrets.token_hex(24)
         self.pagerduty_token = secrets.token_hex(10)
+        self._port = port
+        self._template = template
+        self._parameters = dict(parameters or {})
+        self._parts = ExitStack()
 
-    def __enter__(self) -> LocalCloud:
-        started = time.monotonic()
+    def __enter__(self) -> Self:
+        """
+        Raises:
+            PortInUse: another program has the port.
+            TemplateInvalid, DeployFailed: the template cannot be deployed.
+        """
+        with ExitStack() as parts:
+            self._start(parts)
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parts.close()
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What a client needs: the line that ``taskmedic local`` prints."""
+        return {
+            "endpoint": self.endpoint,
+            "region": REGION,
+            "webhook_url": f"{self.endpoint}/webhook",
+            "webhook_secret": self.webhook_secret,
+            "pagerduty_url": f"{self.endpoint}/pagerduty",
+            "state_machines": dict(self.deployment.state_machines),
+        }
+
+    def reset(self) -> None:
+        """Everything as it was at the start; what runs is stopped. Processes of functions stay."""
+        self.faults.clear()
+        self._kept.restore()
+        self.front.forget_calls()
+
+    def _start(self, parts: ExitStack) -> None:
         application = load_application(self._template, self._parameters)
         moto = DomainDispatcherApplication(create_backend_app)
         self.front = Front(moto, self.faults, function_of=self._function_of, kill_caller=self._kill_caller)
-        self._server = Server(self.front, self._port)
-        self.endpoint = f"http://127.0.0.1:{self._server.port}"
-        _configure_moto(self._server.port)
-        wire(lambda execution: None)
-        self._server.start()
-        self.lambdas = Lambdas(port=self._server.port, log_sink=_to_logs)
-        self.front.mount_path(RUNTIME_PREFIX, RuntimeApi(self.lambdas))
-        self.front.mount_service("lambda", LambdaApi(self.lambdas, moto, self.time_scale))
-        self.deployment = deploy(
+        server = Server(self.front, self._port)
+        self.endpoint = f"http://127.0.0.1:{server.port}"
+        parts.callback(server.stop)
+        server.start()
+        _configure_moto(server.port)
+        targets = Targets(self.endpoint)
+        self.events = EventBus(targets, self.time_scale)
+        parts.callback(self.events.close)
+        self.executions = Executions(self.events.emit)
+        wire(self.executions.ended, self.time_scale)
+        self.lambdas = Lambdas(port=server.port, log_sink=_to_logs)
+        parts.callback(self.lambdas.close)
+        self.deployment = self._deploy(application)
+        self._kept = Kept()
+        self._mount(moto)
+        self.lambdas.deploy(self.deployment.functions)
+        pollers = QueuePollers(self.deployment.queue_mappings, self.lambdas, targets, self.time_scale)
+        parts.callback(pollers.close)
+        pollers.start()
+
+    def _mount(self, moto: Any) -> None:
+        front = self.front
+        front.mount_path(RUNTIME_PREFIX, RuntimeApi(self.lambdas))
+        front.mount_service("lambda", LambdaApi(self.lambdas, moto, self.time_scale))
+        front.mount_service("events", self.events.put_events, ["PutEvents"])
+        front.mount_service("states", StartExecution(moto), ["StartExecution"])
+        routes = {route: self._invoker(name) for route, name in self.deployment.routes.items()}
+        for _, path in routes:
+            front.mount_path(path, HttpApi(routes))
+        control = Control(faults=self.faults, front=front, lambdas=self.lambdas, reset=self.reset)
+        front.mount_path(CONTROL_PREFIX, control)
+
+    def _deploy(self, application: Any) -> Deployment:
+        pagerduty = f"{self.endpoint}/pagerduty"
+        webhook = {"signing_secrets": [self.webhook_secret], "bearer_secrets": []}
+        api = {"token": self.pagerduty_token, "from": PAGERDUTY_USER}
+        return deploy(
             application,
-            parameters=self._parameters,
-            overrides={
-                "PAGERDUTY_API_URL": f"{self.endpoint}/pagerduty",
-                "PAGERDUTY_EVENTS_URL": f"{self.endpoint}/pagerduty",
+            parameters={
+                "PagerDutyApiUrl": pagerduty,
+                "PagerDutyEventsUrl": pagerduty,
+                **self._parameters,
             },
             secret_values={
-                "PAGERDUTY_WEBHOOK_SECRET_ID": json.dumps(
-                    {"signing_secrets": [self.webhook_secret], "bearer_secrets": []}
-                ),
-                "PAGERDUTY_API_SECRET_ID": json.dumps(
-                    {"token": self.pagerduty_token, "from": "taskmedic@example.com"}
-                ),
+                "PAGERDUTY_WEBHOOK_SECRET_ID": json.dumps(webhook),
+                "PAGERDUTY_API_SECRET_ID": json.dumps(api),
             },
         )
-        self.lambdas.deploy(self.deployment.functions)
-        self.start_seconds = time.monotonic() - started
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.lambdas.close()
-        self._server.stop()
+    def _invoker(self, name: str) -> Callable[[bytes], Result]:
+        return lambda payload: self.lambdas.invoke(self.lambdas.functions[name], payload)
 
     def _function_of(self, access_key: str) -> str:
         return self.lambdas.function_of(access_key)
@@ -108,9 +170,6 @@ class LocalCloud:
 
 
 def _configure_moto(port: int) -> None:
-    from moto.core.base_backend import BackendDict
-    from moto.core.config import default_user_config
-
     BackendDict.reset()  # what an earlier cloud of this process left
     # Its interpreter logs each failed state with the whole state: no trouble of ours.
     logging.getLogger("moto").setLevel(logging.CRITICAL)
@@ -120,12 +179,11 @@ def _configure_moto(port: int) -> None:
 
 
 def _to_logs(group: str, stream: str, line: str) -> None:
-    from moto.logs.models import logs_backends
-
+    """A line that a function wrote, into CloudWatch Logs."""
     backend = logs_backends[ACCOUNT][REGION]
     if group not in backend.groups:
         backend.create_log_group(group, {})
     if stream not in backend.groups[group].streams:
         backend.create_log_stream(group, stream)
-    event: dict[str, Any] = {"timestamp": int(time.time() * 1000), "message": line}
+    event = {"timestamp": int(time.time() * 1000), "message": line}
     backend.groups[group].put_log_events(stream, [event])

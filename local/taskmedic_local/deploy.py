@@ -8,6 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from moto.cloudformation.models import cloudformation_backends
+from moto.cloudformation.parsing import clean_json, get_model_map
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
 from taskmedic_local.functions import ACCOUNT, REGION, Function
 from taskmedic_local.template import MACHINE, SECRET, Application, for_moto
 
@@ -30,34 +35,30 @@ class QueueMapping:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What exists after deploying: functions by name, state machine ARNs by name, functions' names behind routes."""
+    """What exists after deploying.
+
+    Functions by their names, ARNs of state machines by theirs, names of the functions behind routes, the stack's outputs.
+    """
 
     functions: Mapping[str, Function]
     state_machines: Mapping[str, str]
     routes: Mapping[tuple[str, str], str]
     queue_mappings: tuple[QueueMapping, ...]
+    outputs: Mapping[str, str]
 
 
 def deploy(
-    application: Application,
-    *,
-    parameters: Mapping[str, str],
-    overrides: Mapping[str, str],
-    secret_values: Mapping[str, str],
+    application: Application, *, parameters: Mapping[str, str], secret_values: Mapping[str, str]
 ) -> Deployment:
     """Creates the application's resources.
 
     Args:
         parameters: Values of the template's parameters that differ from their defaults.
-        overrides: Environment variables that every function gets, over those of the template.
         secret_values: The value of a secret, by the environment variable that names the secret to a function.
 
     Raises:
         DeployFailed: a resource cannot be created.
     """
-    from moto.cloudformation.models import cloudformation_backends
-    from moto.cloudformation.parsing import get_model_map
-
     secrets = {
         name: _create_secret(name, resource.get("Properties", {}))
         for name, resource in application.template["Resources"].items()
@@ -66,25 +67,26 @@ def deploy(
     template = for_moto(application.template, get_model_map(), secrets)
     try:
         stack = cloudformation_backends[ACCOUNT][REGION].create_stack(
-            STACK, json.dumps(template), dict(parameters)
+            STACK,
+            json.dumps(template),
+            {n: v for n, v in parameters.items() if n in template.get("Parameters", {})},
         )
     except Exception as error:  # moto raises whatever its models raise
         raise DeployFailed(f"cannot deploy the template: {type(error).__name__}: {error}") from error
     resources = stack.resource_map
-    functions = {name: _function(name, application, resources, overrides) for name in application.task_roots}
+    functions = {name: _function(name, template, application, resources) for name in application.task_roots}
     _fill_secrets(functions.values(), secret_values)
     return Deployment(
         functions={function.name: function for function in functions.values()},
         state_machines=dict(_create_machines(template["Resources"], resources)),
         routes={(r.method, r.path): functions[r.function].name for r in application.routes},
         queue_mappings=tuple(_queue_mapping(m, resources) for m in application.event_source_mappings),
+        outputs={output.key: output.value for output in stack.output_map.values()},
     )
 
 
 def _create_secret(logical_id: str, properties: Mapping[str, Any]) -> str:
     """Creates a secret, which moto's CloudFormation cannot; its ARN."""
-    from moto.secretsmanager.models import secretsmanager_backends
-
     name = properties.get("Name")
     made = secretsmanager_backends[ACCOUNT][REGION].create_secret(
         name=name if isinstance(name, str) else f"{STACK}-{logical_id}",
@@ -101,8 +103,6 @@ def _create_secret(logical_id: str, properties: Mapping[str, Any]) -> str:
 
 
 def _fill_secrets(functions: Iterable[Function], secret_values: Mapping[str, str]) -> None:
-    from moto.secretsmanager.models import secretsmanager_backends
-
     backend = secretsmanager_backends[ACCOUNT][REGION]
     named = {
         (f.environment[variable], variable)
@@ -115,17 +115,19 @@ def _fill_secrets(functions: Iterable[Function], secret_values: Mapping[str, str
 
 
 def _function(
-    logical_id: str, application: Application, resources: Any, overrides: Mapping[str, str]
+    logical_id: str, template: Mapping[str, Any], application: Application, resources: Any
 ) -> Function:
-    properties = application.template["Resources"][logical_id]["Properties"]
+    properties = template["Resources"][logical_id]["Properties"]
     deployed = resources[logical_id]
+    logging = clean_json(dict(properties.get("LoggingConfig", {})), resources)
     return Function(
         logical_id=logical_id,
         name=deployed.function_name,
         handler=properties["Handler"],
         task_root=application.task_roots[logical_id].resolve(),
         layers=tuple(layer.resolve() for layer in application.layers[logical_id]),
-        environment={**deployed.environment_vars, **overrides},
+        environment=deployed.environment_vars,
+        log_group=logging.get("LogGroup", f"/aws/lambda/{deployed.function_name}"),
         timeout_s=float(deployed.timeout),
         memory_mb=int(deployed.memory_size),
         reserved_concurrency=properties.get("ReservedConcurrentExecutions"),
@@ -134,8 +136,6 @@ def _function(
 
 def _create_machines(template: Mapping[str, Any], resources: Any) -> Iterable[tuple[str, str]]:
     """moto's CloudFormation makes state machines that only pretend to run: each is made again, to be run."""
-    from moto.stepfunctions.parser.models import stepfunctions_parser_backends
-
     backend = stepfunctions_parser_backends[ACCOUNT][REGION]
     for logical_id, resource in template.items():
         if resource["Type"] != MACHINE:
@@ -151,8 +151,6 @@ def _create_machines(template: Mapping[str, Any], resources: Any) -> Iterable[tu
 
 
 def _queue_mapping(properties: Mapping[str, Any], resources: Any) -> QueueMapping:
-    from moto.cloudformation.parsing import clean_json
-
     resolved = clean_json(dict(properties), resources)
     return QueueMapping(
         queue_arn=resolved["EventSourceArn"],

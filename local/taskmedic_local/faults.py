@@ -65,6 +65,11 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
+    def in_force(self) -> list[Fault]:
+        """Those that have not been used up."""
+        with self._lock:
+            return [fault for fault in self._faults if fault.times != 0]
+
     def strike(self, request: AwsRequest, function: str) -> Fault | None:
         """The fault that meets this call, other than a delay, which is served here."""
         delay = 0.0

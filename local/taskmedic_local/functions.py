@@ -24,6 +24,7 @@ class Function:
     task_root: Path
     layers: tuple[Path, ...]
     environment: Mapping[str, str]
+    log_group: str
     timeout_s: float
     memory_mb: int
     reserved_concurrency: int | None = None
@@ -31,10 +32,6 @@ class Function:
     @property
     def arn(self) -> str:
         return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}"
-
-    @property
-    def log_group(self) -> str:
-        return f"/aws/lambda/{self.name}"
 
     @property
     def path(self) -> list[str]:

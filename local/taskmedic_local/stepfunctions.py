@@ -8,17 +8,41 @@ expression as literals, which moto's own composition does without escaping strin
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import json
 import random
+import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import jsonata
+from botocore.config import Config
 from jsonata.jexception import JException
 from jsonata.utils import Utils
+from moto.stepfunctions.parser.api import HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.common.string import string_expression
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function import wait_function
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.backend import execution
+
+_CHANGED = "moto's Step Functions interpreter has no {} any more; install the version in requirements.lock"
 
 # Called with the moto execution whenever its status changes.
 StatusListener = Callable[[Any], None]
@@ -130,56 +154,82 @@ def _eval_body(self: Any, env: Any) -> None:
 
 
 def _evaluation_failed(env: Any, cause: str) -> Exception:
-    from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
-    from moto.stepfunctions.parser.asl.component.common.error_name import failure_event, states_error_name
-    from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
-        StatesErrorNameType,
-    )
-    from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
-
-    name = states_error_name.StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
-    details = EvaluationFailedEventDetails(cause=cause, error=name.error_name)
-    event = EventDetails(evaluationFailedEventDetails=details)
-    env.event_manager.add_event(
-        context=env.event_history_context, event_type=HistoryEventType.EvaluationFailed, event_details=event
-    )
-    failure = failure_event.FailureEvent(
-        env=env, error_name=name, event_type=HistoryEventType.EvaluationFailed, event_details=event
-    )
-    error: Exception = failure_event.FailureEventException(failure_event=failure)
-    return error
+    name = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
+    details: Any = {"evaluationFailedEventDetails": {"cause": cause, "error": name.error_name}}
+    kind = HistoryEventType.EvaluationFailed
+    env.event_manager.add_event(context=env.event_history_context, event_type=kind, event_details=details)
+    failure = FailureEvent(env=env, error_name=name, event_type=kind, event_details=details)
+    return FailureEventException(failure_event=failure)
 
 
-def wire(on_status: StatusListener) -> None:
-    """Completes moto's interpreter in this process. ``on_status`` replaces the listener of an earlier call.
+def wire(on_status: StatusListener, time_scale: float) -> None:
+    """Completes moto's interpreter in this process. A second call replaces what the first one set.
+
+    Args:
+        on_status: Told of each execution that has ended.
+        time_scale: Seconds that a second of a Wait state or of a Retry's interval takes.
 
     Raises:
         MotoChanged: moto's interpreter is built differently from the version this was written for.
     """
-    try:
-        from moto.stepfunctions.parser.asl.component.common.string import string_expression
-        from moto.stepfunctions.parser.backend import execution
+    _require(string_expression.StringJSONata, "_eval_body")
+    _require(string_expression.StringVariableSample, "_eval_body")
+    _require(execution.BaseExecutionWorkerCommunication, "terminated", "_reflect_execution_status")
+    _require(wait_function.WaitFunction, "_wait_interval")
+    _require(retrier_decl, "time")
+    _require(boto_client, "boto3")
+    _require(AmazonStateLanguageParser, "parse")
+    parse = inspect.unwrap(AmazonStateLanguageParser.parse)
 
-        expressions = [string_expression.StringJSONata, string_expression.StringVariableSample]
-        worker = execution.BaseExecutionWorkerCommunication
-        for owner, method in [
-            *((e, "_eval_body") for e in expressions),
-            (worker, "_reflect_execution_status"),
-        ]:
-            if method not in vars(owner):
-                raise AttributeError(f"{owner.__name__}.{method}")
-    except (ImportError, AttributeError) as error:
-        raise MotoChanged(
-            f"moto's Step Functions interpreter has changed ({error}); install the version in requirements.lock"
-        ) from error
-
-    for expression in expressions:
-        expression._eval_body = _eval_body
-    reflect = getattr(worker, "_taskmedic_reflect", worker._reflect_execution_status)
-
-    def reflect_and_tell(self: Any) -> None:
-        reflect(self)
+    def terminated(self: Any) -> None:
+        self._reflect_execution_status()
         on_status(self.execution)
 
-    worker._taskmedic_reflect = reflect
-    worker._reflect_execution_status = reflect_and_tell
+    def wait_interval(_self: Any, env: Any, wait_seconds: float) -> None:
+        end = time.monotonic() + wait_seconds * time_scale
+        while env.is_running() and (left := end - time.monotonic()) > 0:
+            env.program_state_event.wait(left)
+
+    scaled = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * time_scale))
+    changes: list[tuple[Any, str, Any]] = [
+        (string_expression.StringJSONata, "_eval_body", _eval_body),
+        (string_expression.StringVariableSample, "_eval_body", _eval_body),
+        (execution.BaseExecutionWorkerCommunication, "terminated", terminated),
+        (wait_function.WaitFunction, "_wait_interval", wait_interval),
+        (retrier_decl, "time", scaled),
+        (boto_client, "boto3", SimpleNamespace(client=_Clients().client)),
+        # Parsing takes longer than running, and what it gives keeps its state in the execution's own environment.
+        (AmazonStateLanguageParser, "parse", staticmethod(functools.lru_cache(64)(parse))),
+    ]
+    for owner, name, value in changes:
+        setattr(owner, name, value)
+
+
+class _Clients:
+    """Keeps the clients that moto would make anew, slowly, for each call of a Task."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session = boto3.Session()
+        self._clients: dict[tuple[str, str, str], Any] = {}
+
+    def client(
+        self, *, service_name: str, region_name: str, endpoint_url: str, config: Config, **rest: Any
+    ) -> Any:
+        key = (service_name, region_name, endpoint_url)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._session.client(
+                    service_name,  # type: ignore[call-overload]
+                    region_name=region_name,
+                    endpoint_url=endpoint_url,
+                    config=config.merge(Config(max_pool_connections=64)),
+                    **rest,
+                )
+            return self._clients[key]
+
+
+def _require(owner: Any, *names: str) -> None:
+    for name in names:
+        if name not in vars(owner):
+            raise MotoChanged(_CHANGED.format(f"{owner.__name__}.{name}"))

@@ -1,0 +1,56 @@
+"""What the application keeps in moto, put back to what it was when it had been deployed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.sqs.models import sqs_backends
+from moto.ssm.models import ssm_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+from taskmedic_local.functions import ACCOUNT, REGION
+
+
+class Kept:
+    """Remembers parameters and secrets; tables, buckets and queues are empty at the start."""
+
+    def __init__(self) -> None:
+        parameters = ssm_backends[ACCOUNT][REGION]._parameters
+        self._parameters = {name: list(versions) for name, versions in parameters.items()}
+        secrets = secretsmanager_backends[ACCOUNT][REGION]
+        self._secrets = {
+            secret.arn: secrets.get_secret_value(secret.arn, "", "AWSCURRENT")["SecretString"]
+            for secret in secrets.secrets.values()
+        }
+
+    def restore(self) -> None:
+        """Stops what runs; empties tables, buckets and queues; puts parameters and secrets back."""
+        for machine in stepfunctions_parser_backends[ACCOUNT][REGION].state_machines:
+            for execution in machine.executions:
+                if execution.status == "RUNNING":
+                    machine.stop_execution(execution.execution_arn)
+            machine.executions.clear()
+        for table in dynamodb_backends[ACCOUNT][REGION].tables.values():
+            table.items.clear()
+        for bucket in s3_backends[ACCOUNT]["aws"].buckets.values():
+            bucket.keys.clear()
+        for queue in sqs_backends[ACCOUNT][REGION].queues.values():
+            queue._messages.clear()
+            queue._pending_messages.clear()
+            queue.deleted_messages.clear()
+        self._restore_parameters(ssm_backends[ACCOUNT][REGION]._parameters)
+        secrets = secretsmanager_backends[ACCOUNT][REGION]
+        for arn, value in self._secrets.items():
+            if secrets.get_secret_value(arn, "", "AWSCURRENT")["SecretString"] != value:
+                secrets.put_secret_value(arn, value, "", str(uuid.uuid4()), ["AWSCURRENT"])
+
+    def _restore_parameters(self, parameters: dict[str, list[object]]) -> None:
+        made_since: Iterable[str] = set(parameters) - set(self._parameters)
+        for name in made_since:
+            del parameters[name]
+        for name, versions in self._parameters.items():
+            parameters[name] = list(versions)
