@@ -20,7 +20,8 @@ from taskmedic.domain.errors import FilterInvalid
 from taskmedic.domain.node_source import NodesSpec
 from taskmedic.domain.runbooks.context import PLACEHOLDER
 
-MAX_STEPS = 10  # the outcomes of all steps travel in one state of at most 256 KiB
+# The outcomes of all steps, 20 kB each, travel in one state of at most 256 KiB, with trigger and plan.
+MAX_STEPS = 8
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -1,0 +1,153 @@
+"""AcceptTrigger: normalise the input, drop what was seen before, choose a runbook, decide, write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from taskmedic.aws.clients import Clients
+from taskmedic.aws.ledger import Claim, Ledger
+from taskmedic.aws.switch import read_switch
+from taskmedic.domain.arns import Arn, last_part
+from taskmedic.domain.policy import Decision, Facts, decide, needs_category
+from taskmedic.domain.runbooks.loading import load_folder
+from taskmedic.domain.runbooks.models import Runbook
+from taskmedic.domain.triggers import Received, Trigger, is_own_stop, receive
+from taskmedic.settings import AcceptTriggerSettings
+
+# A stop of ours is written to the ledger just before the call, and its event comes within minutes.
+OWN_STOPS_WITHIN = timedelta(hours=2)
+
+logger = Logger(child=True)
+runbooks_in: Callable[[str], dict[str, Runbook]] = cache(load_folder)
+
+
+def run(event: Mapping[str, Any], settings: AcceptTriggerSettings, clients: Clients) -> dict[str, Any]:
+    """Decides on one trigger.
+
+    Args:
+        event: ``{"run": …, "input": …}`` as the state machine gives it.
+        settings: The function's.
+        clients: For DynamoDB, SSM and Secrets Manager.
+
+    Raises:
+        InvalidTrigger: the input is none of the three triggers.
+        RunbookNotFound, OptionInvalid: a manual start names what there is not.
+        Throttled, PagerDutyUnavailable: transient; the same execution may ask again.
+    """
+    execution = event["run"]
+    arn = Arn.parse(execution["execution_arn"])
+    received = receive(
+        event["input"],
+        execution_name=execution["execution_name"],
+        started_at=execution["started_at"],
+        account=arn.account if arn else "",
+        region=settings.region,
+    )
+    return _Acceptance(received, execution["execution_arn"], settings, clients).decided()
+
+
+@dataclass(frozen=True)
+class _Acceptance:
+    """One trigger on its way to a decision."""
+
+    received: Received
+    execution_arn: str
+    settings: AcceptTriggerSettings
+    clients: Clients
+
+    def decided(self) -> dict[str, Any]:
+        trigger = self.received.trigger
+        ledger = Ledger(self.settings.ledger_table, self.clients.get("dynamodb"))
+        claim = ledger.claim_trigger(
+            trigger.key,
+            execution_arn=self.execution_arn,
+            at=datetime.now(UTC),
+            task_arn=trigger.target.task if trigger.kind == "task_stopped" else "",
+            version=trigger.version,
+        )
+        facts = self._facts(trigger, claim, ledger)
+        if trigger.kind == "pagerduty" and not facts.repeated:
+            from taskmedic.steps import incidents  # noqa: PLC0415 - only incidents need PagerDuty's client
+
+            found = incidents.look_up(self.received, self.settings, self.clients)
+            trigger, facts = found.trigger, replace(facts, ignored=found.ignored)
+        runbooks = runbooks_in(self.settings.runbooks_dir)
+        if trigger.task_detail is not None and needs_category(runbooks):
+            facts = replace(facts, category=_category(trigger.task_detail))
+        switch = read_switch(self.clients.get("ssm"), self.settings.switch_parameter)
+        decision = decide(trigger, self.received.asked, facts, runbooks, switch)
+        self._record(ledger, trigger, decision)
+        return {
+            "decision": decision.action.value,
+            "reason": decision.reason,
+            "runbook": decision.runbook,
+            "trigger": trigger.to_json(),
+            "plan": decision.plan,
+        }
+
+    def _facts(self, trigger: Trigger, claim: Claim, ledger: Ledger) -> Facts:
+        arn = Arn.parse(self.execution_arn)
+        return Facts(
+            account=arn.account if arn else "",
+            region=self.settings.region,
+            repeated=_repeated(trigger, claim),
+            own_stop=_own_stop(trigger, ledger) if claim.won else "",
+        )
+
+    def _record(self, ledger: Ledger, trigger: Trigger, decision: Decision) -> None:
+        ledger.record_decision(
+            trigger.key,
+            execution_arn=self.execution_arn,
+            at=datetime.now(UTC),
+            decision=decision.action.value,
+            reason=decision.reason,
+            runbook=decision.runbook,
+            not_chosen=[vars(other) for other in decision.not_chosen],
+            kind=trigger.kind,
+            cluster=trigger.target.cluster,
+            service=trigger.target.service,
+            task=trigger.target.task,
+            incident_id=trigger.incident.id if trigger.incident else "",
+            version=trigger.version,
+        )
+        logger.info(
+            decision.reason,
+            extra={"decision": decision.action.value, "runbook": decision.runbook, "trigger": trigger.key},
+        )
+
+
+def _repeated(trigger: Trigger, claim: Claim) -> str:
+    """Why the trigger is none to act on, when it was seen before; empty when it is new."""
+    if claim.won:
+        return ""
+    if claim.late:
+        newer = claim.earlier.get("version")
+        return f"late: version {newer} of this task was seen before version {trigger.version}"
+    run = str(claim.earlier.get("execution_arn", "")).rsplit(":", 1)[-1]
+    return f"seen before: execution {run} has this trigger"
+
+
+def _own_stop(trigger: Trigger, ledger: Ledger) -> str:
+    """Why the stop is our own doing; empty when it is not."""
+    if trigger.task_detail is None:
+        return ""
+    if is_own_stop(trigger.task_detail):
+        return "our own stop: ECS's reason says so"
+    target = trigger.target
+    since = datetime.now(UTC) - OWN_STOPS_WITHIN
+    ours = ledger.recent_actions(target.cluster, target.service, since)
+    if any(last_part(str(action["task"])) == last_part(target.task) for action in ours):
+        return "our own stop: the ledger says so"
+    return ""
+
+
+def _category(detail: Mapping[str, Any]) -> str:
+    from taskmedic.domain.diagnosis import diagnose  # noqa: PLC0415 - most triggers need no diagnosis here
+
+    return diagnose(detail).category
