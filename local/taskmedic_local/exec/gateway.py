@@ -61,7 +61,7 @@ class Gateway:
         self.base_url = ""  # ws://host:port, known once the front listens
         self.faults = WireFaults()
         self.timing = Timing.scaled(time_scale)
-        self._sandbox = Sandbox()
+        self.sandbox = Sandbox()
         self._relays: dict[str, Relay] = {}
         self._agents: dict[str, Agent] = {}
         self._connections: dict[Connection, Relay | None] = {}
@@ -111,6 +111,7 @@ class Gateway:
         """The container was stopped: its processes end, and its sessions' clients hear nothing, as in AWS."""
         if runtime_id in self._agents:
             self._on_loop(self._gone(runtime_id))
+        self.sandbox.end(runtime_id)
 
     def close(self) -> None:
         """End every session, process, connection and folder, and the thread."""
@@ -171,7 +172,7 @@ class Gateway:
             except Exception:  # noqa: BLE001 - the real agent, too, drops the request and tells nobody
                 return
             request = SessionRequest(request.session_id, request.target_id, command, request.kms_key_id)
-        box = self._sandbox.box(container.runtime_id, container.image)
+        box = self.sandbox.box(container.runtime_id, container.image)
         session = Session(request, box, relay, timing=self.timing, decrypt=container.decrypt)
         agent.start(session)
 
@@ -185,7 +186,6 @@ class Gateway:
         if agent := self._agents.pop(runtime_id, None):
             agent.kill()
             await agent.gone()
-            await asyncio.to_thread(self._sandbox.end, runtime_id)
 
     async def _close(self) -> None:
         for task in self._background:
@@ -198,7 +198,7 @@ class Gateway:
             agent.kill()
         for agent in self._agents.values():
             await agent.gone()
-        await asyncio.to_thread(self._sandbox.close)
+        await asyncio.to_thread(self.sandbox.close)
         await self._loop.shutdown_default_executor()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

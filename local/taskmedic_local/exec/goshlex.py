@@ -43,7 +43,7 @@ def split(text: str) -> list[str]:
     for char in characters:
         before = state
         if char == "\\" and state not in {_In.SINGLE, _In.COMMENT}:
-            word.append(_escaped(next(characters, None), state))
+            word.append(_escaped(next(characters, None)))
             state = _In.WORD if state is _In.GAP else state
         else:
             state = _step(char, word, state)
@@ -79,10 +79,7 @@ def _quoted(char: str, end: str, word: list[str], state: _In) -> _In:
     return state
 
 
-def _escaped(char: str | None, state: _In) -> str:
+def _escaped(char: str | None) -> str:
     if char is None:
-        quoted = state is _In.DOUBLE
-        raise SplitError(
-            "EOF found when expecting closing quote" if quoted else "EOF found after escape character"
-        )
+        raise SplitError("EOF found after escape character")
     return char

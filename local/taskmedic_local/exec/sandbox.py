@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -102,12 +103,19 @@ class Sandbox:
         """The folder of the container with that runtime id."""
         return Box(self._root / container, f"{self._id}/{container}", image)
 
+    def publish(self, container: str, image: Image) -> None:
+        """Let a host's ``docker exec`` find the container: its folder, its environment in a file beside."""
+        box = self.box(container, image)
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in box.env.items()]
+        box.home.with_name(f"{container}.env").write_text("".join(lines))
+
     def end(self, container: str) -> None:
         """End the container's processes and remove its folder."""
         home = self._root / container
         if home.exists():
             _end_marked(f"{self._id}/{container}")
             shutil.rmtree(home, ignore_errors=True)
+            home.with_name(f"{container}.env").unlink(missing_ok=True)
 
     def close(self) -> None:
         """End the processes of all containers and remove every folder."""

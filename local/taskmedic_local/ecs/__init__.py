@@ -1,0 +1,1 @@
+"""The local Amazon ECS: accounts and regions, clusters, services, tasks, and the ways tasks die."""
