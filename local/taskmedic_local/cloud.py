@@ -25,6 +25,7 @@ from taskmedic_local.control import PREFIX as CONTROL_PREFIX
 from taskmedic_local.control import Control
 from taskmedic_local.deploy import Deployment, deploy
 from taskmedic_local.events import EventBus
+from taskmedic_local.exec.aws import LocalAws
 from taskmedic_local.executions import Executions, StartExecution
 from taskmedic_local.faults import Faults
 from taskmedic_local.front import Front
@@ -32,6 +33,7 @@ from taskmedic_local.functions import ACCOUNT, REGION
 from taskmedic_local.http_api import HttpApi
 from taskmedic_local.lambda_api import LambdaApi
 from taskmedic_local.lambdas import Lambdas, Result
+from taskmedic_local.pagerduty_standin import PagerDutyStandIn
 from taskmedic_local.queues import QueuePollers
 from taskmedic_local.runtime_api import PREFIX as RUNTIME_PREFIX
 from taskmedic_local.runtime_api import RuntimeApi
@@ -40,6 +42,7 @@ from taskmedic_local.state import Kept
 from taskmedic_local.stepfunctions import wire
 from taskmedic_local.targets import Targets
 from taskmedic_local.template import load_application
+from taskmedic_local.world import World
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 # A minute of waiting, of a retry or of a service's patience takes three seconds here.
@@ -103,18 +106,22 @@ class LocalCloud:
     def reset(self) -> None:
         """Everything as it was at the start; what runs is stopped. Processes of functions stay."""
         self.faults.clear()
+        self.world.close()
+        self.pagerduty.close()
         self._kept.restore()
+        self._populate()
         self.front.forget_calls()
 
     def _start(self, parts: ExitStack) -> None:
         application = load_application(self._template, self._parameters)
         moto = DomainDispatcherApplication(create_backend_app)
         self.front = Front(moto, self.faults, function_of=self._function_of, kill_caller=self._kill_caller)
-        server = Server(self.front, self._port)
+        self._server = server = Server(self.front, self._port)
         self.endpoint = f"http://127.0.0.1:{server.port}"
+        _configure_moto(server.port)
         parts.callback(server.stop)
         server.start()
-        _configure_moto(server.port)
+        self._aws = LocalAws(self.endpoint)
         targets = Targets(self.endpoint)
         self.events = EventBus(targets, self.time_scale)
         parts.callback(self.events.close)
@@ -126,6 +133,9 @@ class LocalCloud:
         self._kept = Kept()
         self._mount(moto)
         self.lambdas.deploy(self.deployment.functions)
+        self._populate()
+        parts.callback(lambda: self.pagerduty.close())  # those of the day: reset() makes new ones
+        parts.callback(lambda: self.world.close())
         pollers = QueuePollers(self.deployment.queue_mappings, self.lambdas, targets, self.time_scale)
         parts.callback(pollers.close)
         pollers.start()
@@ -141,6 +151,23 @@ class LocalCloud:
             front.mount_path(path, HttpApi(routes))
         control = Control(faults=self.faults, front=front, lambdas=self.lambdas, reset=self.reset)
         front.mount_path(CONTROL_PREFIX, control)
+
+    def _populate(self) -> None:
+        """A world of tasks that run, and an empty PagerDuty account."""
+        url = f"{self.endpoint}/pagerduty"
+        self.pagerduty = PagerDutyStandIn(
+            url=url,
+            token=self.pagerduty_token,
+            from_email=PAGERDUTY_USER,
+            signing_secret=self.webhook_secret,
+            webhook_url=f"{self.endpoint}/webhook",
+        )
+        self.front.mount_path("/pagerduty", self.pagerduty)
+        self.world = World(
+            endpoint=self.endpoint, emit=self.events.emit, time_scale=self.time_scale, aws=self._aws
+        )
+        self.world.mount(self.front, self._server)
+        self.world.seed()
 
     def _deploy(self, application: Any) -> Deployment:
         pagerduty = f"{self.endpoint}/pagerduty"

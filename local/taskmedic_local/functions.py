@@ -51,6 +51,7 @@ class Function:
         endpoint = f"http://127.0.0.1:{port}"
         own = {name: self._local_path(value) for name, value in self.environment.items()}
         return {
+            "RUNBOOKS_DIR": self._local_path("/opt/runbooks"),  # the default of settings.py
             **own,
             "AWS_ACCESS_KEY_ID": worker,
             "AWS_CONFIG_FILE": os.devnull,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import MutableMapping
+from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
+from moto.iam.models import iam_backends
+from moto.logs.models import logs_backends
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sqs.models import sqs_backends
@@ -16,11 +19,13 @@ from taskmedic_local.functions import ACCOUNT, REGION
 
 
 class Kept:
-    """Remembers parameters and secrets; tables, buckets and queues are empty at the start."""
+    """Remembers parameters, secrets, roles and log groups; tables, buckets and queues are empty at the start."""
 
     def __init__(self) -> None:
         parameters = ssm_backends[ACCOUNT][REGION]._parameters
         self._parameters = {name: list(versions) for name, versions in parameters.items()}
+        self._roles = set(iam_backends[ACCOUNT]["aws"].roles)
+        self._log_groups = set(logs_backends[ACCOUNT][REGION].groups)
         secrets = secretsmanager_backends[ACCOUNT][REGION]
         self._secrets = {
             secret.arn: secrets.get_secret_value(secret.arn, "", "AWSCURRENT")["SecretString"]
@@ -28,7 +33,7 @@ class Kept:
         }
 
     def restore(self) -> None:
-        """Stops what runs; empties tables, buckets and queues; puts parameters and secrets back."""
+        """Stops what runs, empties what was empty, removes what was not there, puts back what was changed."""
         for machine in stepfunctions_parser_backends[ACCOUNT][REGION].state_machines:
             for execution in machine.executions:
                 if execution.status == "RUNNING":
@@ -42,15 +47,20 @@ class Kept:
             queue._messages.clear()
             queue._pending_messages.clear()
             queue.deleted_messages.clear()
+        _keep_only(iam_backends[ACCOUNT]["aws"].roles, self._roles)
+        _keep_only(logs_backends[ACCOUNT][REGION].groups, self._log_groups)
         self._restore_parameters(ssm_backends[ACCOUNT][REGION]._parameters)
         secrets = secretsmanager_backends[ACCOUNT][REGION]
         for arn, value in self._secrets.items():
             if secrets.get_secret_value(arn, "", "AWSCURRENT")["SecretString"] != value:
                 secrets.put_secret_value(arn, value, "", str(uuid.uuid4()), ["AWSCURRENT"])
 
-    def _restore_parameters(self, parameters: dict[str, list[object]]) -> None:
-        made_since: Iterable[str] = set(parameters) - set(self._parameters)
-        for name in made_since:
-            del parameters[name]
+    def _restore_parameters(self, parameters: dict[str, list[Any]]) -> None:
+        _keep_only(parameters, set(self._parameters))
         for name, versions in self._parameters.items():
             parameters[name] = list(versions)
+
+
+def _keep_only(things: MutableMapping[str, Any], names: set[str]) -> None:
+    for name in set(things) - names:
+        del things[name]

@@ -43,7 +43,13 @@ class World:
     """The local ECS of every account and region."""
 
     def __init__(
-        self, *, endpoint: str, emit: Emit, time_scale: float = 0.05, clock: Clock = time.time
+        self,
+        *,
+        endpoint: str,
+        emit: Emit,
+        time_scale: float = 0.05,
+        clock: Clock = time.time,
+        aws: LocalAws | None = None,
     ) -> None:
         """
         Args:
@@ -51,8 +57,9 @@ class World:
             emit: Takes each ``ECS Task State Change`` event; called from several threads, one at a time.
             time_scale: How long a second of AWS's waits takes here, in seconds.
             clock: Seconds since the epoch.
+            aws: Clients at that endpoint, from an earlier world; their making takes longest of all here.
         """
-        self._aws = LocalAws(endpoint)
+        self._aws = aws or LocalAws(endpoint)
         self._images: dict[str, Image] = {}
         self._disconnected: set[Container] = set()
         self.gateway = Gateway(time_scale=time_scale)
