@@ -20,7 +20,7 @@ def report_of(event: Mapping[str, Any]) -> Report:
     """The report of ``{run, decision, reason, trigger, plan, outcomes, error, phase}``."""
     run, trigger, plan = event["run"], event.get("trigger") or {}, event.get("plan") or {}
     arn = Arn.parse(str(run.get("execution_arn") or ""))
-    runbook = str(plan.get("runbook") or event.get("runbook") or "")
+    runbook = str(plan.get("runbook") or "")
     return Report(
         run=str(run.get("execution_name") or ""),
         phase=str(event.get("phase") or "final"),
@@ -38,7 +38,7 @@ def report_of(event: Mapping[str, Any]) -> Report:
         error=_error(event.get("error")),
         steps=tuple(_steps(plan.get("steps") or (), event.get("outcomes") or (), arn)),
         verified=_verified(plan.get("steps") or (), event.get("outcomes") or ()),
-        looked_at=() if trigger.get("targets") else tuple(trigger.get("looked_at") or ()),
+        looked_at=() if trigger.get("targets") or not plan else tuple(trigger.get("looked_at") or ()),
         links=tuple(_execution_link(arn)),
     )
 

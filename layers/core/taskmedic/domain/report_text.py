@@ -68,13 +68,17 @@ def _done(report: Report) -> Iterator[str]:
 
 
 def _not_done(report: Report) -> Iterator[str]:
+    if report.decision == "skip":
+        return
     rest = [step for step in report.not_done if report.phase == "final" or step.outcome != "pending"]
-    if rest or (report.error and report.finding):
+    # The error of a failed step is in its summary already, and without a finding it is the first line.
+    error = report.error if report.finding and not any(report.error in step.summary for step in rest) else ""
+    if rest or error:
         yield ""
         yield "Not done:"
         yield from (f"- {step.name}: {_why_not(step, report)}" for step in rest)
-        if report.error:
-            yield f"- {_short(report.error)}"
+        if error:
+            yield f"- {_short(error)}"
     elif report.not_done:
         yield ""
         yield "Still to come:"

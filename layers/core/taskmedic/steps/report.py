@@ -88,8 +88,8 @@ def _redriven(records: Sequence[Mapping[str, Any]], tools: _Tools) -> dict[str, 
 
 def _reported(event: Mapping[str, Any], tools: _Tools) -> dict[str, Any]:
     report = report_of(event)
-    if report.decision == "skip" and not report.target_missing:
-        skipped = Channel("all", "skipped", "nothing was done; the ledger has the reason")
+    if report.decision == "skip" and not event.get("plan"):
+        skipped = Channel("all", "skipped", "nobody needs to be told; the ledger has the reason")
         return _answer(report, [skipped])
     if report.phase != "final":
         tools = replace(tools, patience=tools.patience.within(EARLY_SECONDS))
