@@ -15,12 +15,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from taskmedic.domain.arns import Arn, last_part
 from taskmedic.domain.errors import InvalidTrigger
+from taskmedic.domain.stops import OWN_STOP_PREFIX
 
 DRILL_SOURCE = "taskmedic.drill"
 ECS_SOURCES = ("aws.ecs", DRILL_SOURCE)
 ECS_DETAIL_TYPE = "ECS Task State Change"
-# Every stop of ours carries this at the beginning of ECS's stoppedReason; its event must start nothing.
-OWN_STOP_PREFIX = "Taskmedic: "
 
 
 @dataclass(frozen=True)

@@ -73,13 +73,24 @@ def _completed(
     except (PagerDutyRefused, SettingMissing) as error:
         # Asking again changes nothing. The map may still say what the incident is about.
         found = _by_map(incident, service_map, error.text())
-    targets = tuple(Target(**target.to_json()) for target in found.targets) or trigger.targets
+    targets = tuple(_in_full(target, trigger.target) for target in found.targets)
     return replace(
         trigger,
         incident=incident,
         target=targets[0] if targets else trigger.target,
-        targets=targets,
+        targets=targets or trigger.targets,
         looked_at=found.looked_at,
+    )
+
+
+def _in_full(target: alerts.Target, here: Target) -> Target:
+    """An alert that does not say in which account and region is about ours."""
+    return Target(
+        account=target.account or here.account,
+        region=target.region or here.region,
+        cluster=target.cluster,
+        service=target.service,
+        task=target.task,
     )
 
 

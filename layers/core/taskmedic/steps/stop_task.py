@@ -1,0 +1,244 @@
+"""StopTask: stops the tasks a runbook names, looks whether they have stopped and their service is whole again.
+
+The state machine calls it once with `stop` and then, after each wait, with `check`. What it must remember between
+the calls travels in `state`. Stopping twice does no harm: the tasks are named, and ECS takes a second stop of a
+task as the first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from taskmedic.aws.clients import Access, Clients
+from taskmedic.aws.ledger import Ledger
+from taskmedic.aws.tasks import Tasks, TaskState, task_not_found
+from taskmedic.domain.arns import Arn, cluster_of_task, last_part
+from taskmedic.domain.errors import StepInvalid, TooManyTargets
+from taskmedic.domain.runbooks.context import complete
+from taskmedic.domain.stops import OWN_STOP_PREFIX
+from taskmedic.settings import StopTaskSettings
+
+# Seconds between looks: soon at first, then ever less often. The last one repeats.
+LOOKS = (1, 2, 3, 5, 8, 13, 20)
+REASON_MAX = 255  # the console shows no more, and ECS takes 1024
+
+logger = Logger(child=True)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One task to stop: where it is and as whom it is reached."""
+
+    cluster: str
+    task: str
+    service: str = ""
+    region: str = ""
+    assume_role_arn: str = ""
+    external_id: str = ""
+
+    @property
+    def access(self) -> Access:
+        return Access(self.region, self.assume_role_arn, self.external_id)
+
+
+def run(event: Mapping[str, Any], settings: StopTaskSettings, clients: Clients) -> dict[str, Any]:
+    """Stops, or checks.
+
+    Args:
+        event: As the state machine gives it: run, trigger, step, stop_tasks, outcomes, action and state.
+        settings: The function's.
+        clients: For ECS and DynamoDB.
+
+    Returns:
+        ``{"done", "wait_s", "state", "outcome"}``; the outcome is None until it is done.
+
+    Raises:
+        StepInvalid: the task named has no cluster, or a text cannot be completed.
+        TaskNotFound: the task named does not exist.
+        TooManyTargets: there are more tasks than ``max_tasks``; none was stopped.
+        AccessDenied, Throttled, …: ECS refused.
+    """
+    clients = clients.for_execution(event["run"]["execution_name"])
+    if event["action"] == "stop":
+        return _stop(event, Ledger(settings.ledger_table, clients.get("dynamodb")), clients)
+    return _check(event, clients)
+
+
+def _stop(event: Mapping[str, Any], ledger: Ledger, clients: Clients) -> dict[str, Any]:
+    execution, step = event["run"], event["step"]
+    spec = complete(step["spec"], outcomes=event["outcomes"])
+    now = time.time()
+    stops = _stops(spec, event["stop_tasks"], event["trigger"])
+    if len(stops) > spec["max_tasks"]:
+        raise TooManyTargets(
+            f"step {step['name']} would stop {len(stops)} tasks, and max_tasks is {spec['max_tasks']}",
+            where=", ".join(last_part(stop.task) for stop in stops[:5]),
+            why="nothing was stopped",
+            remedy="Narrow the nodes, or raise max_tasks if that many is meant.",
+        )
+    reason = f"{OWN_STOP_PREFIX}{spec['reason']} (execution {execution['execution_name']})"[:REASON_MAX]
+    known = [_known(stop, clients) for stop in stops]  # all are looked up before the first is stopped
+    for stop, task in zip(stops, known, strict=True):
+        if task.stopped:
+            continue
+        ledger.record_action(
+            task.cluster_arn,
+            task.service,
+            task.arn,
+            datetime.now(UTC),
+            reason=reason,
+            execution_arn=execution["execution_arn"],
+        )
+        Tasks(clients.get("ecs", stop.access)).stop(stop.cluster, task.arn, reason)
+        logger.info("stop asked for", extra={"task": task.arn, "reason": reason})
+    state = {
+        "stops": [
+            asdict(stop) | {"task": task.arn, "service": task.service, "was_stopped": task.stopped}
+            for stop, task in zip(stops, known, strict=True)
+        ],
+        "started_at": now,
+        "deadline": now + spec["wait_s"],
+        "looks": 0,
+        "wait_for_service": spec["wait_for_service"],
+    }
+    if not stops:
+        return _done(step, state, "skipped", "no running task matches", [])
+    return {"done": False, "wait_s": LOOKS[0], "state": state, "outcome": None}
+
+
+def _check(event: Mapping[str, Any], clients: Clients) -> dict[str, Any]:
+    step, state = event["step"], event["state"]
+    rows = [_looked_at(item, state["wait_for_service"], clients) for item in state["stops"]]
+    waiting = [row["waits_for"] for row in rows if row["waits_for"]]
+    if not waiting:
+        return _done(step, state, "succeeded", _stopped_line(rows, state), rows)
+    left = state["deadline"] - time.time()
+    if left <= 0:
+        waited = round(state["deadline"] - state["started_at"])
+        return _done(step, state, "failed", f"after {waited} s still waiting: {'; '.join(waiting)}", rows)
+    looks = state["looks"] + 1
+    wait_s = max(1, min(LOOKS[min(looks, len(LOOKS) - 1)], int(left)))
+    return {"done": False, "wait_s": wait_s, "state": {**state, "looks": looks}, "outcome": None}
+
+
+def _stops(
+    spec: Mapping[str, Any], of_nodes: Sequence[Mapping[str, str]], trigger: Mapping[str, Any]
+) -> list[Stop]:
+    """The task named in the spec, or else those of the nodes; never anything wider."""
+    role = spec["assume_role_arn"]
+    if not spec["task"]:
+        return [
+            Stop(
+                cluster=task["cluster_arn"],
+                task=task["task_arn"],
+                service=task.get("service", ""),
+                region=task.get("region", ""),
+                assume_role_arn=role or task.get("assume_role_arn", ""),
+                external_id="" if role else task.get("external_id", ""),
+            )
+            for task in of_nodes
+        ]
+    arn = Arn.parse(spec["task"])
+    cluster = spec["cluster"] or cluster_of_task(spec["task"])
+    if not cluster:
+        raise StepInvalid(
+            "the task to stop is named without its cluster",
+            where=f"task {spec['task']}",
+            remedy="Give the cluster, or the task's long ARN.",
+        )
+    region = arn.region if arn else str(trigger.get("region") or "")
+    return [Stop(cluster=cluster, task=spec["task"], region=region, assume_role_arn=role)]
+
+
+def _known(stop: Stop, clients: Clients) -> TaskState:
+    found = Tasks(clients.get("ecs", stop.access)).describe(stop.cluster, [stop.task])
+    for task in found.values():
+        return task
+    raise task_not_found(stop.cluster, stop.task)
+
+
+def _looked_at(item: Mapping[str, Any], wait_for_service: bool, clients: Clients) -> dict[str, Any]:
+    """How one task stands; ``waits_for`` says what is still to come, and is empty when nothing is."""
+    stop = Stop(**{name: item[name] for name in Stop.__dataclass_fields__})
+    tasks = Tasks(clients.get("ecs", stop.access))
+    task = tasks.describe(stop.cluster, [stop.task]).get(stop.task)
+    row = {
+        "task_arn": stop.task,
+        "service": stop.service,
+        "outcome": "already_stopped" if item["was_stopped"] else "stopped",
+        "last_status": task.last_status if task else "STOPPED",  # ECS forgets a stopped task
+        "stop_code": task.stop_code if task else "",
+        "stopped_reason": task.stopped_reason if task else "",
+        "waits_for": "",
+    }
+    if task is not None and not task.stopped:
+        waits_for = f"task {last_part(task.arn)} is {task.last_status}"
+        return row | {"outcome": "not_stopped", "waits_for": waits_for}
+    if wait_for_service and stop.service and task is not None:
+        row["waits_for"] = _service_waits_for(tasks, stop, task)
+    return row
+
+
+def _service_waits_for(tasks: Tasks, stop: Stop, stopped: TaskState) -> str:
+    """What the service lacks. It is whole when it runs what it wants, with a task newer than the stop."""
+    service = tasks.service(stop.cluster, stop.service)
+    counts = f"service {stop.service} runs {service.running} of {service.desired} tasks"
+    if service.running < service.desired or service.pending:
+        return counts
+    if service.desired == 0:
+        return ""
+    since = stopped.stopping_at
+    newer = [
+        task
+        for task in tasks.running_of(stop.cluster, stop.service)
+        if since is None or (task.created_at is not None and task.created_at >= since)
+    ]
+    if not newer:
+        return f"service {stop.service} has started no new task yet"
+    unwell = [task for task in newer if task.last_status != "RUNNING" or task.health == "UNHEALTHY"]
+    if unwell:
+        return f"{counts}, and the new task {last_part(unwell[0].arn)} is not well"
+    return ""
+
+
+def _stopped_line(rows: Sequence[Mapping[str, Any]], state: Mapping[str, Any]) -> str:
+    if len(rows) == 1:
+        line = f"task {last_part(rows[0]['task_arn'])} is STOPPED"
+        if rows[0]["outcome"] == "already_stopped":
+            line += "; it had stopped before"
+    else:
+        line = f"{len(rows)} tasks are STOPPED"
+    services = sorted({row["service"] for row in rows if row["service"]})
+    if state["wait_for_service"] and services:
+        line += f"; {', '.join(services)} {'is' if len(services) == 1 else 'are'} whole again"
+    return line
+
+
+def _done(
+    step: Mapping[str, Any],
+    state: Mapping[str, Any],
+    outcome: str,
+    summary: str,
+    rows: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    return {
+        "done": True,
+        "wait_s": 0,
+        "state": {},
+        "outcome": {
+            "name": step["name"],
+            "type": "stop_task",
+            "outcome": outcome,
+            "summary": summary,
+            "evidence": [],
+            "data": {"tasks": list(rows)},
+            "started_at": datetime.fromtimestamp(state["started_at"], UTC).isoformat(timespec="milliseconds"),
+            "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        },
+    }
