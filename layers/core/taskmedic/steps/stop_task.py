@@ -1,8 +1,8 @@
-"""StopTask: stops the tasks a runbook names, looks whether they have stopped and their service is whole again.
+"""StopTask: stops the tasks a runbook names, and looks whether they have stopped and their service is whole.
 
-The state machine calls it once with `stop` and then, after each wait, with `check`. What it must remember between
-the calls travels in `state`. Stopping twice does no harm: the tasks are named, and ECS takes a second stop of a
-task as the first.
+The state machine calls it once with `stop` and then, after each wait, with `check`. What it must remember
+between the calls travels in `state`. Stopping twice does no harm: the tasks are named, and ECS takes a second
+stop of a task as the first.
 """
 
 from __future__ import annotations
