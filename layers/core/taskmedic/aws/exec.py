@@ -35,8 +35,8 @@ T = TypeVar("T")
 
 # Full jitter, as in AWS's paper "Exponential Backoff And Jitter": a storm of retries spreads out evenly.
 BACKOFF_BASE_S = 0.5
-BACKOFF_CAP_S = 8.0
-BACKOFF_TRIES = 8
+BACKOFF_CAP_S = 5.0
+BACKOFF_TRIES = 7
 
 
 @dataclass(frozen=True)

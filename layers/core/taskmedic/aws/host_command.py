@@ -67,7 +67,9 @@ class HostRunner:
         try:
             result = await call.result(sink)
         except CommandMayHaveRun as error:
-            result = CommandResult(outcome=Outcome.CONNECTION_LOST, reason=error.text())
+            result = CommandResult(
+                outcome=Outcome.CONNECTION_LOST, reason=error.reason(), remedy=error.remedy
+            )
         except TaskmedicError as error:
             result = CommandResult(outcome=Outcome.NOT_REACHABLE, reason=error.text(), may_have_run=False)
         return replace(result, duration_s=time.monotonic() - began)

@@ -19,7 +19,7 @@ from taskmedic.domain.errors import StepInvalid
 CALL_BUDGET_S = (
     14 * 60
 )  # a Lambda call ends after 15 minutes at the latest; one minute is for reading and writing
-NODE_OVERHEAD_S = 120  # beside the command itself, at worst: the lock, the start, the end (ssm.run.Limits)
+NODE_OVERHEAD_S = 140  # beside the command itself, at worst: the lock, throttling, the start, the end
 MAX_TIMEOUT_S = CALL_BUDGET_S - NODE_OVERHEAD_S
 MAX_SESSIONS_PER_CALL = 50
 MAX_BATCH_NODES = 50

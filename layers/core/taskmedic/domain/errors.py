@@ -58,13 +58,16 @@ class TaskmedicError(Exception):
 
     def text(self) -> str:
         """One line: ``what (where): why. remedy``."""
+        return f"{self.reason()} {self.remedy}".rstrip()
+
+    def reason(self) -> str:
+        """One line: ``what (where): why.``, for where the remedy has a place of its own."""
         line = self.what
         if self.where:
             line += f" ({self.where})"
         if self.why:
             line += f": {self.why}"
-        line = line.rstrip(".") + "."
-        return f"{line} {self.remedy}".rstrip()
+        return line.rstrip(".") + "."
 
 
 class InputError(TaskmedicError):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from taskmedic.domain.command import CommandResult, CommandSpec, DataKey, StreamSession
-from taskmedic.domain.errors import AwsUnreachable, TaskmedicError
+from taskmedic.domain.errors import CommandMayHaveRun, TaskmedicError
 from taskmedic.ssm import outcomes
 from taskmedic.ssm.command import Invocation, prepare
 from taskmedic.ssm.run import CommandRun, Limits, OutputSink
@@ -59,7 +59,7 @@ async def run_command(
     except TaskmedicError as error:
         # Without an answer it is open whether the call arrived, and the agent starts without us.
         result = outcomes.not_opened(
-            error.text(), error.remedy, may_have_run=isinstance(error, AwsUnreachable)
+            error.reason(), error.remedy, may_have_run=isinstance(error, CommandMayHaveRun)
         )
         return replace(result, duration_s=clock() - began)
     conversation = _Conversation(stream, spec, invocation, sink, resume, data_key, connect, limits, clock)

@@ -99,6 +99,7 @@ class OnNode:
         all_until: When the time for all nodes is over, in seconds of ``time.monotonic``; then commands end.
         call_until: When this Lambda call must end; a command that may take longer is not begun.
         lock_wait_s: How long to wait, in seconds, for a session of somebody else to end.
+        lock_poll_s: The shortest and the longest pause between two looks at the lock, in seconds.
     """
 
     spec_for: Callable[[Node], CommandSpec]
@@ -113,15 +114,16 @@ class OnNode:
     all_until: float = math.inf
     call_until: float = math.inf
     lock_wait_s: float = LOCK_WAIT_S
+    lock_poll_s: tuple[float, float] = (0.5, 2.0)
 
     async def visit(self, node: Node) -> NodeResult:
         """The result of the command on ``node``; a failure of any kind is one of its outcomes."""
         try:
             return await self._visit(node)
         except AwsError as error:
-            return _never_ran(node, Outcome.NOT_REACHABLE, error.text())
+            return _never_ran(node, Outcome.NOT_REACHABLE, error.reason(), error.remedy)
         except TaskmedicError as error:
-            return _never_ran(node, Outcome.COULD_NOT_START, error.text())
+            return _never_ran(node, Outcome.COULD_NOT_START, error.reason(), error.remedy)
 
     async def pass_by(self, node: Node, reason: str) -> NodeResult:
         """Says that the command was not started on ``node``, unless an earlier call had begun it."""
@@ -171,7 +173,7 @@ class OnNode:
     async def _locked(self, key: str, seconds: float) -> bool:
         until = time.monotonic() + self.lock_wait_s
         while not await self._off_loop(self.locks.acquire_lock, key, self.owner, seconds, time.time()):
-            pause = random.uniform(0.5, 2)  # noqa: S311 - spreads out those who wait
+            pause = random.uniform(*self.lock_poll_s)  # noqa: S311 - spreads out those who wait
             if time.monotonic() + pause > until:
                 return False
             await asyncio.sleep(pause)

@@ -1,0 +1,326 @@
+"""One node: never beside another session, never twice, and every failure is an outcome with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
+from taskmedic.domain.dispatch import NODE_OVERHEAD_S, NOT_STARTED
+from taskmedic.domain.errors import AccessDenied, AwsRefused, StepInvalid
+from taskmedic.domain.nodes import Node
+from taskmedic.ssm.run import OutputSink
+from taskmedic.steps.on_node import LocalLocks, OnNode
+
+RUNNING = {
+    "ECS:Container-Runtime-ID": "rt-1",
+    "ECS:Container-Status": "RUNNING",
+    "ECS:Exec-Enabled": "true",
+    "ECS:Exec-Agent-Status": "RUNNING",
+    "ECS:Launch-Type": "EC2",
+    "ECS:Container-Instance-ARN": "arn:aws:ecs:us-east-1:1:container-instance/prod/i",
+}
+EXEC_OFF = {**RUNNING, "ECS:Exec-Enabled": "false", "ECS:Exec-Agent-Status": ""}
+NODE = Node("t1/app", RUNNING)
+
+
+class FakeRunner:
+    """Answers at once, or waits until it is let go."""
+
+    def __init__(self, result: CommandResult | Exception | None = None, *, output: bytes = b"") -> None:
+        self.result = result or CommandResult(outcome=Outcome.EXITED, exit_code=0)
+        self.output = output
+        self.ran: list[tuple[str, CommandSpec]] = []
+        self.began = asyncio.Event()
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    async def run(self, node: Node, spec: CommandSpec, sink: OutputSink) -> CommandResult:
+        self.ran.append((node.name, spec))
+        self.began.set()
+        await self.may_end.wait()
+        if isinstance(self.result, Exception):
+            raise self.result
+        sink.write(self.output)
+        return replace(self.result, head=self.output, total_bytes=len(self.output))
+
+
+class Kept:
+    """An output's place."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.data = b""
+        self.error = error
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def finish(self) -> dict[str, str] | None:
+        if self.error:
+            raise self.error
+        return {"uri": "s3://evidence/x"} if self.data else None
+
+
+class WatchedLocks(LocalLocks):
+    """Tells when somebody did not get a lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def acquire_lock(self, key: str, owner: str, seconds: float, now: float) -> bool:
+        got = super().acquire_lock(key, owner, seconds, now)
+        if not got:
+            self._loop.call_soon_threadsafe(self.refused.set)
+        return got
+
+
+@pytest.fixture
+def executor() -> Iterator[Executor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+@pytest.fixture
+def make(executor: Executor) -> Any:
+    def on_node(runner: Any = None, **settings: Any) -> OnNode:
+        return OnNode(
+            **{
+                "spec_for": lambda _: CommandSpec(script="true"),
+                "exec_runner": runner or FakeRunner(),
+                "host_runner": FakeRunner(),
+                "locks": LocalLocks(),
+                "owner": "me",
+                "output_for": lambda _: Kept(),
+                "executor": executor,
+                "lock_wait_s": 0.2,
+                "lock_poll_s": (0.001, 0.002),
+                **settings,
+            }
+        )
+
+    return on_node
+
+
+async def test_the_command_runs_and_its_output_is_kept(make: Any) -> None:
+    result = await make(FakeRunner(output=b"hello\n")).visit(NODE)
+
+    assert result.succeeded
+    assert result.head == "hello\n"
+    assert result.bytes == 6
+    assert result.output == {"uri": "s3://evidence/x"}
+    assert not result.truncated
+
+
+async def test_a_second_session_in_the_same_container_waits_its_turn(make: Any) -> None:
+    locks = WatchedLocks()
+    first, second = FakeRunner(), FakeRunner()
+    first.may_end.clear()
+    one = asyncio.create_task(make(first, locks=locks, owner="one").visit(NODE))
+    await first.began.wait()
+    two = asyncio.create_task(make(second, locks=locks, owner="two", lock_wait_s=20).visit(NODE))
+    await locks.refused.wait()
+    assert not second.ran
+
+    first.may_end.set()
+
+    assert (await one).succeeded
+    assert (await two).succeeded
+
+
+async def test_a_lock_held_too_long_is_not_reachable_and_nothing_runs(make: Any) -> None:
+    locks = LocalLocks()
+    locks.acquire_lock("exec#rt-1", "somebody", 3600, time.time())
+    runner = FakeRunner()
+
+    result = await make(runner, locks=locks, lock_wait_s=0).visit(NODE)
+
+    assert result.outcome == "not_reachable"
+    assert result.reason == "another session held this container for more than 0 s"
+    assert not runner.ran
+
+
+async def test_a_lock_that_has_run_out_does_not_keep_anybody_out(make: Any) -> None:
+    locks = LocalLocks()
+    locks.acquire_lock("exec#rt-1", "somebody", 5, time.time() - 10)
+
+    assert (await make(locks=locks).visit(NODE)).succeeded
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("a bug"), AccessDenied("no")])
+async def test_the_lock_is_given_back_whatever_happens(make: Any, failure: Exception) -> None:
+    locks = LocalLocks()
+
+    await asyncio.gather(make(FakeRunner(failure), locks=locks).visit(NODE), return_exceptions=True)
+
+    assert locks.acquire_lock("exec#rt-1", "somebody", 1, time.time())
+
+
+async def test_the_lock_is_given_back_on_cancellation(make: Any) -> None:
+    locks, runner = LocalLocks(), FakeRunner()
+    runner.may_end.clear()
+    visit = asyncio.create_task(make(runner, locks=locks).visit(NODE))
+    await runner.began.wait()
+
+    visit.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await visit
+    assert locks.acquire_lock("exec#rt-1", "somebody", 1, time.time())
+
+
+async def test_a_repeated_call_does_not_run_the_command_again(make: Any) -> None:
+    locks = LocalLocks()
+    first, again = FakeRunner(), FakeRunner()
+    await make(first, locks=locks, owner="call 1", run_key="exec-1/step").visit(NODE)
+
+    result = await make(again, locks=locks, owner="call 2", run_key="exec-1/step").visit(NODE)
+
+    assert result.outcome == "connection_lost"
+    assert "may have run" in result.reason
+    assert not again.ran
+
+
+async def test_a_repeated_call_runs_it_where_it_never_began(make: Any) -> None:
+    locks = LocalLocks()
+    await make(locks=locks, owner="call 1", run_key="exec-1/step").visit(NODE)
+    other = Node("t2/app", {**RUNNING, "ECS:Container-Runtime-ID": "rt-2"})
+
+    assert (await make(locks=locks, owner="call 2", run_key="exec-1/step").visit(other)).succeeded
+
+
+async def test_another_execution_or_step_may_run_it(make: Any) -> None:
+    locks = LocalLocks()
+    await make(locks=locks, owner="call 1", run_key="exec-1/step").visit(NODE)
+
+    assert (await make(locks=locks, owner="call 2", run_key="exec-1/other").visit(NODE)).succeeded
+
+
+async def test_what_may_repeat_is_repeated(make: Any) -> None:
+    locks = LocalLocks()
+    await make(locks=locks, owner="call 1").visit(NODE)
+
+    assert (await make(locks=locks, owner="call 2").visit(NODE)).succeeded
+
+
+async def test_a_node_passed_by_was_not_started_unless_an_earlier_call_had_begun_there(make: Any) -> None:
+    locks = LocalLocks()
+    await make(locks=locks, owner="call 1", run_key="exec-1/step").visit(NODE)
+    again = make(locks=locks, owner="call 2", run_key="exec-1/step")
+    other = Node("t2/app", RUNNING)
+
+    assert (await again.pass_by(NODE, "halted")).outcome == "connection_lost"
+    assert (await again.pass_by(other, "halted")).outcome == NOT_STARTED
+    # ... and a later call may still start it there
+    assert (await make(locks=locks, owner="call 3", run_key="exec-1/step").visit(other)).succeeded
+
+
+async def test_what_the_attributes_rule_out_is_not_tried(make: Any) -> None:
+    runner = FakeRunner()
+
+    result = await make(runner).visit(Node("t1/app", EXEC_OFF))
+
+    assert result.outcome == "not_reachable"
+    assert result.reason == "the task was started without ECS Exec"
+    assert "--enable-execute-command" in result.remedy
+    assert not runner.ran
+
+
+@pytest.mark.parametrize(
+    ("via", "attributes", "way"),
+    [
+        ("exec", RUNNING, "exec"),
+        ("exec", EXEC_OFF, ""),
+        ("auto", RUNNING, "exec"),
+        ("auto", EXEC_OFF, "host"),
+        ("ec2_host", RUNNING, "host"),
+        ("ec2_host", EXEC_OFF, "host"),
+        ("auto", {**EXEC_OFF, "ECS:Container-Instance-ARN": ""}, ""),
+        ("ec2_host", {**RUNNING, "ECS:Container-Instance-ARN": ""}, ""),
+        ("ec2_host", {**RUNNING, "ECS:Container-Status": "STOPPED"}, ""),
+    ],
+)
+async def test_the_way_into_the_container(make: Any, via: str, attributes: dict[str, str], way: str) -> None:
+    by_exec, by_host = FakeRunner(), FakeRunner()
+
+    result = await make(by_exec, host_runner=by_host, via=via).visit(Node("t1/app", attributes))
+
+    assert (bool(by_exec.ran), bool(by_host.ran)) == (way == "exec", way == "host")
+    assert result.outcome == ("exited" if way else "not_reachable")
+
+
+async def test_no_command_is_begun_that_could_outlast_the_lambda_call(make: Any) -> None:
+    runner = FakeRunner()
+    ends = time.monotonic() + 60 + NODE_OVERHEAD_S - 1
+
+    result = await make(runner, call_until=ends).visit(NODE)
+
+    assert result.outcome == NOT_STARTED
+    assert not runner.ran
+
+
+async def test_the_time_for_all_cuts_the_time_for_each(make: Any) -> None:
+    runner = FakeRunner()
+
+    await make(runner, all_until=time.monotonic() + 30).visit(NODE)
+
+    ((_, spec),) = runner.ran
+    assert math.ceil(spec.timeout_s) == 30
+
+
+async def test_nothing_is_begun_when_the_time_for_all_is_over(make: Any) -> None:
+    result = await make(all_until=time.monotonic()).visit(NODE)
+
+    assert result.outcome == NOT_STARTED
+    assert result.reason == "the time for all nodes was over"
+
+
+async def test_a_command_that_cannot_be_made_is_told_with_its_reason(make: Any) -> None:
+    def spec_for(_: Node) -> CommandSpec:
+        raise StepInvalid("${node.ECS:Service-Name} cannot be completed")
+
+    result = await make(spec_for=spec_for).visit(NODE)
+
+    assert result.outcome == "could_not_start"
+    assert "cannot be completed" in result.reason
+
+
+async def test_a_refusal_of_aws_is_this_nodes_outcome(make: Any) -> None:
+    class Refusing(LocalLocks):
+        def acquire_lock(self, key: str, owner: str, seconds: float, now: float) -> bool:
+            raise AccessDenied("cannot write to the ledger")
+
+    runner = FakeRunner()
+    result = await make(runner, locks=Refusing()).visit(NODE)
+
+    assert result.outcome == "not_reachable"
+    assert not runner.ran
+
+
+async def test_a_lock_that_cannot_be_released_does_not_hide_the_result(make: Any) -> None:
+    class Stuck(LocalLocks):
+        def release_lock(self, key: str, owner: str) -> None:
+            raise AwsRefused("cannot release the lock")
+
+    result = await make(locks=Stuck()).visit(NODE)
+
+    assert result.succeeded
+    assert "lock stays until it expires" in result.remedy
+
+
+async def test_output_that_cannot_be_stored_does_not_hide_the_result(make: Any) -> None:
+    kept = Kept(AwsRefused("cannot store the output"))
+
+    result = await make(FakeRunner(output=b"x"), output_for=lambda _: kept).visit(NODE)
+
+    assert result.succeeded
+    assert result.output is None
+    assert "cannot store the output" in result.reason
