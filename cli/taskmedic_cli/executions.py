@@ -201,8 +201,10 @@ def wait(client: Any, arn: str, *, seconds: float, on_look: Callable[[], None] =
     return done
 
 
-def find_by_event(client: Any, machine: str, event_id: str, *, seconds: float) -> str | None:
-    """The execution EventBridge started for event ``event_id``; None when ``seconds`` pass without one.
+def find_by_input(
+    client: Any, machine: str, matches: Callable[[Mapping[str, Any]], bool], *, seconds: float
+) -> str | None:
+    """The newest execution whose input ``matches``; None when ``seconds`` pass without one.
 
     EventBridge names executions as it likes, so the inputs of the newest ones are looked at.
     """
@@ -218,7 +220,7 @@ def find_by_event(client: Any, machine: str, event_id: str, *, seconds: float) -
             looked.add(arn)
             with translated("cannot read the execution", arn):
                 given = json.loads(client.describe_execution(executionArn=arn)["input"])
-            if given.get("id") == event_id:
+            if isinstance(given, dict) and matches(given):
                 return arn
         return None
 

@@ -13,12 +13,11 @@ from typing import Any
 
 import click
 import urllib3
-from taskmedic.domain.triggers import DRILL_SOURCE
-from taskmedic.steps.receive_webhook import execution_name
 
 from taskmedic.aws.clients import Clients
 from taskmedic.aws.errors import translated
 from taskmedic.domain.errors import ActionFailed, AwsUnreachable, InputError
+from taskmedic.domain.triggers import DRILL_SOURCE
 from taskmedic_cli import executions, stack
 from taskmedic_cli.common import aws_options, clients_for, console, print_json
 
@@ -64,12 +63,12 @@ def put_event(clients: Clients, event: Mapping[str, Any]) -> str:
     return str(refused["EventId"])
 
 
-def post_webhook(url: str, secret: str, body: bytes, delivery_id: str) -> None:
-    """Posts ``body`` as PagerDuty does: signed with ``secret``, once.
+def post_webhook(url: str, secret: str, body: bytes, delivery_id: str) -> str:
+    """Posts ``body`` as PagerDuty does: signed with ``secret``, once; returns the execution's name.
 
     Raises:
         AwsUnreachable: nothing answers at ``url``.
-        ActionFailed: the answer is no 2xx.
+        ActionFailed: the answer is no 2xx, or the webhook was taken and started nothing.
     """
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {
@@ -82,10 +81,13 @@ def post_webhook(url: str, secret: str, body: bytes, delivery_id: str) -> None:
         answer = urllib3.request("POST", url, body=body, headers=headers, timeout=16.0, retries=False)
     except urllib3.exceptions.HTTPError as error:
         raise AwsUnreachable("the webhook cannot be reached", where=url, why=str(error)) from error
+    said = answer.data.decode(errors="replace")
     if not 200 <= answer.status < 300:
-        raise ActionFailed(
-            f"the webhook answered {answer.status}", where=url, why=answer.data.decode(errors="replace")
-        )
+        raise ActionFailed(f"the webhook answered {answer.status}", where=url, why=said)
+    try:
+        return str(json.loads(said)["execution"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ActionFailed("the webhook was taken and started nothing", where=url, why=said) from error
 
 
 def start_from(clients: Clients, given: dict[str, Any], machine: str, stack_name: str) -> str:
@@ -98,7 +100,9 @@ def start_from(clients: Clients, given: dict[str, Any], machine: str, stack_name
     states = clients.get("stepfunctions")
     if "detail-type" in given:
         event_id = put_event(clients, given)
-        found = executions.find_by_event(states, machine, event_id, seconds=ANSWER_WITHIN_S)
+        found = executions.find_by_input(
+            states, machine, lambda put: put.get("id") == event_id, seconds=ANSWER_WITHIN_S
+        )
         if found is None:
             raise ActionFailed(
                 "no execution was started for the event",
@@ -110,9 +114,10 @@ def start_from(clients: Clients, given: dict[str, Any], machine: str, stack_name
         return found
     if isinstance(given.get("event"), dict):
         place = stack.webhook(clients, stack_name)
-        delivery = str(uuid.uuid4())
-        post_webhook(place.url, place.secret, json.dumps(given, separators=(",", ":")).encode(), delivery)
-        return executions.execution_arn(machine, execution_name(delivery))
+        body = json.dumps(given, separators=(",", ":")).encode()
+        return executions.execution_arn(
+            machine, post_webhook(place.url, place.secret, body, str(uuid.uuid4()))
+        )
     if "runbook" in given:
         return executions.start(states, machine, given)
     raise InputError(

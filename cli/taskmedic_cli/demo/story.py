@@ -55,7 +55,7 @@ class Story:
         self._out.print()
 
     def say(self, text: str) -> None:
-        self._out.print(escape(text))
+        self._out.print(escape(text), soft_wrap=True)
 
     def at_work(self, text: str) -> AbstractContextManager[Status | None]:
         """A spinner beside ``text`` on a terminal; nothing elsewhere."""
@@ -74,7 +74,9 @@ class Story:
         self._out.print(line)
 
     def decision(self, output: Mapping[str, Any]) -> None:
-        self._out.print(f"  decision: [bold]{escape(output['decision'])}[/]: {escape(output['reason'])}")
+        self._out.print(
+            f"  decision: [bold]{escape(output['decision'])}[/]: {escape(output['reason'])}", soft_wrap=True
+        )
 
     def diagnosis(self, diagnosis: Mapping[str, Any]) -> None:
         """Advice comes first: it is what is read at 3 a.m."""
