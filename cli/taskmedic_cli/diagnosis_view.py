@@ -3,62 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from taskmedic.aws.stopped import Collection
 from taskmedic.domain.arns import last_part
 from taskmedic.domain.diagnosis import Diagnosis
+from taskmedic.domain.timeline import render
 from taskmedic_cli.common import console
 
-EVIDENCE_LINES = 12
+EVIDENCE_LINES = 14
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One diagnosis with how many tasks share it, and the timeline of the newest."""
+
+    diagnosis: Diagnosis
+    tasks: int = 1
+    timeline: str = ""
 
 
 def show_diagnoses(diagnoses: Sequence[Diagnosis], out: Console | None = None) -> None:
     """The table, then the details. One diagnosis alone needs no table."""
+    _show_all([_Shown(one) for one in diagnoses], out or console())
+
+
+def show_cases(collection: Collection, out: Console | None = None) -> None:
+    """The same for what was read from AWS, with the number of tasks and the timeline."""
     out = out or console()
-    if len(diagnoses) > 1:
-        out.print(_table(diagnoses))
-    for diagnosis in diagnoses:
-        _show(diagnosis, out)
+    for note in collection.notes:
+        out.print(f"[dim]{escape(note)}[/]")
+    if not collection.cases:
+        out.print("No task stopped in this time.")
+    _show_all(
+        [
+            _Shown(
+                case.group.diagnosis,
+                len(case.group.records),
+                render(case.moments, case.group.newest.stopped_at),
+            )
+            for case in collection.cases
+        ],
+        out,
+    )
 
 
-def _table(diagnoses: Sequence[Diagnosis]) -> Table:
+def _show_all(shown: Sequence[_Shown], out: Console) -> None:
+    if len(shown) > 1:
+        out.print(_table(shown))
+    for one in shown:
+        _show(one, out)
+
+
+def _table(shown: Sequence[_Shown]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("TASK", "SERVICE", "CATEGORY", "CONFIDENCE", "WHAT"):
+    for heading in ("TASKS", "SERVICE", "REVISION", "CATEGORY", "CONFIDENCE", "WHAT"):
         table.add_column(heading, overflow="fold")
-    for one in diagnoses:
-        colour = "dim" if one.benign else "red"
+    for one in shown:
+        diagnosis = one.diagnosis
+        colour = "dim" if diagnosis.benign else "red"
+        tasks = str(one.tasks) if one.tasks > 1 else last_part(diagnosis.task_arn)[:8] or NOTHING
         table.add_row(
-            last_part(one.task_arn) or "-",
-            one.service or "-",
-            f"[{colour}]{one.category}[/]",
-            one.confidence.value,
-            escape(one.title),
+            tasks,
+            escape(diagnosis.service or NOTHING),
+            escape(diagnosis.revision or NOTHING),
+            f"[{colour}]{diagnosis.category}[/]",
+            diagnosis.confidence.value,
+            escape(diagnosis.title),
         )
     return table
 
 
-def _show(one: Diagnosis, out: Console) -> None:
+def _show(one: _Shown, out: Console) -> None:
+    diagnosis = one.diagnosis
     out.print()
-    out.print(f"[bold]{escape(one.title)}[/]  [dim]{one.category}, confidence {one.confidence.value}[/]")
-    out.print(escape(one.cause))
+    out.print(
+        f"[bold]{escape(diagnosis.title)}[/]  [dim]{diagnosis.category}, confidence "
+        f"{diagnosis.confidence.value}[/]"
+    )
+    out.print(escape(diagnosis.cause))
     out.print("\n[bold]What to do[/]")
-    for number, line in enumerate(one.advice, start=1):
+    for number, line in enumerate(diagnosis.advice, start=1):
         out.print(f" {number}. {escape(line)}")
     out.print("\n[bold]Evidence[/]")
-    for evidence in one.evidence[:EVIDENCE_LINES]:
+    for evidence in diagnosis.evidence[:EVIDENCE_LINES]:
         out.print(f"  [dim]{escape(evidence.source)}[/]  {escape(evidence.text)}")
-    about = [f"{word} {value}" for word, value in _about(one) if value]
+    if len(diagnosis.evidence) > EVIDENCE_LINES:
+        out.print(f"  [dim]and {len(diagnosis.evidence) - EVIDENCE_LINES} more lines: --json shows all[/]")
+    if one.timeline:
+        out.print("\n[bold]Timeline[/]")
+        out.print(escape(one.timeline))
+    about = ", ".join(f"{word} {value}" for word, value in _about(one) if value)
     if about:
-        out.print(f"\n[dim]{escape(', '.join(about))}[/]")
+        out.print(f"\n[dim]{escape(about)}[/]")
 
 
-def _about(one: Diagnosis) -> list[tuple[str, str]]:
+def _about(one: _Shown) -> list[tuple[str, str]]:
+    diagnosis = one.diagnosis
     return [
-        ("task", one.task_arn),
-        ("service", one.service),
-        ("revision", one.revision),
-        ("container", one.container),
+        ("task", diagnosis.task_arn),
+        ("and", f"{one.tasks - 1} more of the same cause" if one.tasks > 1 else ""),
+        ("service", diagnosis.service),
+        ("revision", diagnosis.revision),
+        ("container", diagnosis.container),
     ]

@@ -15,9 +15,9 @@ from typing import Any
 
 MASK = "****"
 
-_PASS_WORDS = r"passw(?:or)?d|passphrase|passwd|pwd"
+_LOGIN = r"passw(?:or)?d|passphrase|passwd|pwd"
 _NAME = (
-    rf"{_PASS_WORDS}|secret|token|api[_\-]?key|apikey|access[_\-]?key|private[_\-]?key|signing[_\-]?key|"
+    rf"{_LOGIN}|secret|token|api[_\-]?key|apikey|access[_\-]?key|private[_\-]?key|signing[_\-]?key|"
     rf"encry"
     rf"ption[_\-]?key|"
     r"auth[_\-]?key|credential|signature|session[_\-]?id|cookie|dsn|connection[_\-]?string|conn[_\-]?str"
@@ -79,11 +79,11 @@ _KINDS: tuple[_Kind, ...] = (
         rf"\1 {MASK}",
         hints=("bearer", "basic", "token "),
     ),
-    _Kind(  # tokens that their maker marks by a prefix: GitHub, Slack, Stripe and OpenAI, GitLab, PyPI, npm, Google
+    _Kind(  # marked by their maker: GitHub, Slack, Stripe and OpenAI, GitLab, PyPI, npm, Google
         re.compile(
-            r"\b(?:gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abeprs]-[\w\-]{10,250}|(?:sk|rk)[-_][\w\-"
-            r"]{16,250}|"
-            r"glpat-[\w\-]{16,64}|pypi-[\w\-]{20,250}|npm_\w{20,64}|AIza[\w\-]{30,50}|ya29\.[\w\-]{20,500})"
+            r"\b(?:gh[pousr]_\w{20,255}|github_pat_\w{20,255}|xox[abeprs]-[\w\-]{10,250}|"
+            r"(?:sk|rk)[-_][\w\-]{16,250}|glpat-[\w\-]{16,64}|pypi-[\w\-]{20,250}|npm_\w{20,64}|"
+            r"AIza[\w\-]{30,50}|ya29\.[\w\-]{20,500})"
         ),
         hints=(
             "ghp_",
@@ -136,7 +136,7 @@ _KINDS: tuple[_Kind, ...] = (
         needs="':",
     ),
     _Kind(  # password: value
-        re.compile(rf"((?:{_PASS_WORDS})\w{{0,20}}: {{0,2}})[^\s\"']{{3,400}}", re.IGNORECASE),
+        re.compile(rf"((?:{_LOGIN})\w{{0,20}}: {{0,2}})[^\s\"']{{3,400}}", re.IGNORECASE),
         rf"\1{MASK}",
         hints=("passw", "passphrase", "pwd"),
         needs=":",

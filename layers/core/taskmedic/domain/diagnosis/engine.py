@@ -89,7 +89,7 @@ def _verdict_without_words(record: TaskRecord, context: DiagnosisContext) -> Ver
 
 
 def _by_text(record: TaskRecord) -> tuple[Rule, Message] | None:
-    """The rule of lowest rank that holds for one of the texts, and the text. Earlier texts win among equals."""
+    """The rule of lowest rank that holds for a text, and that text. Earlier texts win among equals."""
     best: tuple[Rule, Message] | None = None
     for message, rules in _messages(record):
         rule = next((rule for rule in rules if rule.holds(message)), None)

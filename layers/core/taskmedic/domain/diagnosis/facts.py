@@ -161,6 +161,10 @@ def _of_job(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext)
     return "" if record.of_service else "yes"
 
 
+def _target_reason(_: TaskRecord, __: ContainerRecord | None, context: DiagnosisContext) -> str:
+    return context.target_reason
+
+
 def _killed(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext) -> str:
     return "yes" if any(c.exit_code == 137 for c in record.containers) else ""
 
@@ -173,6 +177,7 @@ _FROM_RECORD: Mapping[str, Callable[[TaskRecord, ContainerRecord | None, Diagnos
     "log_group": _log_group,
     "memory": _memory,
     "of_job": _of_job,
+    "reason_code": _target_reason,
     "of_service": _of_service,
     "role": _execution_role,
     "service": _service,

@@ -42,14 +42,16 @@ class DiagnosisContext:
     """What was collected beside the task. Everything is optional.
 
     ``task_definition`` is DescribeTaskDefinition's ``taskDefinition``; ``log_tail`` maps a container's name
-    to its last log lines; ``earlier_stops`` are those before this one, in any order; ``notes`` are further
-    lines of evidence.
+    to its last log lines; ``earlier_stops`` are those before this one, in any order; ``changes`` are lines of
+    what its revision changed; ``target_reason`` is what the load balancer says of the target; ``notes`` are
+    further lines of evidence.
     """
 
     task_definition: Mapping[str, Any] | None = None
     log_tail: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     earlier_stops: tuple[EarlierStop, ...] = ()
     changes: tuple[str, ...] = ()
+    target_reason: str = ""
     notes: tuple[Evidence, ...] = ()
 
 

@@ -1,0 +1,216 @@
+"""Why tasks stopped: finds them, diagnoses them, and keeps the proof.
+
+The step succeeds when the tasks could be read. Evidence that could not be kept, or a ledger that could not be
+written, is said in the summary and costs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from taskmedic.aws.clients import Access, Clients
+from taskmedic.aws.evidence import EvidenceRef, EvidenceStore
+from taskmedic.aws.ledger import Ledger
+from taskmedic.aws.stopped import Case, Collection, Query, collect
+from taskmedic.domain.arns import Arn, last_part
+from taskmedic.domain.diagnosis.page import page
+from taskmedic.domain.errors import StepInvalid, TaskmedicError
+from taskmedic.domain.runbooks.context import complete
+from taskmedic.settings import CollectStoppedTasksSettings
+
+# The outcomes of all steps travel in one state of at most 256 KiB.
+DATA_BYTES = 20_000
+EVIDENCE_LINES = 10
+LINE_CHARS = 300
+TASKS_SHOWN = 25
+STOPS_RECORDED = 100
+THREADS = 8
+
+
+def run(event: Mapping[str, Any], settings: CollectStoppedTasksSettings, clients: Clients) -> dict[str, Any]:
+    """The outcome of a `stopped_tasks` step.
+
+    Raises:
+        StepInvalid: neither the step nor the trigger says where to look.
+        ClusterNotFound, ServiceNotFound, AccessDenied, Throttled, …: the tasks could not be read.
+    """
+    began = datetime.now(UTC)
+    step, trigger = event["step"], event["trigger"]
+    spec = complete(step["spec"], outcomes=event.get("outcomes") or ())
+    execution_arn, execution_name = event["run"]["execution_arn"], event["run"]["execution_name"]
+    clients = clients.for_execution(execution_name)
+    ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
+    collection = collect(
+        _query(spec, trigger, step["name"]),
+        clients,
+        now=began,
+        log_lines=int(spec.get("log_lines") or 0),
+        ledger=ledger,
+    )
+    store = EvidenceStore(clients.get("s3"), settings.evidence_bucket)
+    evidence, troubles = _keep(collection, store, ledger, execution_arn)
+    return {
+        "name": step["name"],
+        "type": "stopped_tasks",
+        "outcome": "succeeded",
+        "summary": _summary(collection, troubles),
+        "evidence": [ref.to_json() for ref in evidence],
+        "data": _data(collection),
+        "started_at": began.isoformat(),
+        "ended_at": datetime.now(UTC).isoformat(),
+    }
+
+
+def _query(spec: Mapping[str, Any], trigger: Mapping[str, Any], step: str) -> Query:
+    cluster, tasks = str(spec.get("cluster") or ""), tuple(spec.get("tasks") or ())
+    if not cluster and trigger.get("task_detail"):
+        return Query(event=trigger["task_detail"], access=Access(str(trigger.get("region") or "")))
+    cluster = cluster or _cluster_of(tasks) or str(trigger.get("cluster") or "")
+    if not cluster:
+        raise StepInvalid(
+            f"step {step} does not know which cluster to look in",
+            where="stopped_tasks.cluster",
+            why="neither the step nor the trigger names one",
+            remedy="Set `cluster` in the step, for instance to ${option.cluster}.",
+        )
+    service = str(spec.get("service") or "")
+    return Query(
+        cluster=cluster,
+        service=service,
+        family=str(spec.get("family") or ""),
+        tasks=tasks,
+        since=timedelta(seconds=int(spec.get("since_s") or 3600)),
+        access=Access(_region(cluster, service, trigger)),
+    )
+
+
+def _cluster_of(tasks: Sequence[str]) -> str:
+    """The cluster of tasks given by ARN."""
+    parts = tasks[0].split("/") if tasks else []
+    return parts[1] if len(parts) == 3 else ""
+
+
+def _region(cluster: str, service: str, trigger: Mapping[str, Any]) -> str:
+    """The region of the cluster: of its ARN, of the trigger's target, or of the trigger."""
+    arn = Arn.parse(cluster)
+    if arn:
+        return arn.region
+    for target in trigger.get("targets") or ():
+        if last_part(str(target.get("cluster") or "")) == cluster and service in {"", target.get("service")}:
+            return str(target.get("region") or "")
+    return str(trigger.get("region") or "")
+
+
+def _keep(
+    collection: Collection, store: EvidenceStore, ledger: Ledger, execution_arn: str
+) -> tuple[list[EvidenceRef], list[str]]:
+    """Evidence to S3 and stops to the ledger, side by side; what could not be kept is named."""
+    refs: list[EvidenceRef] = []
+    troubles: dict[str, None] = {}
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="keep") as pool:
+        kept = [pool.submit(_keep_case, case, store) for case in collection.cases]
+        written = [pool.submit(_record, ledger, execution_arn, *stop) for stop in _stops(collection)]
+        for future in kept:
+            try:
+                refs += future.result()
+            except TaskmedicError as error:
+                troubles[f"evidence is not kept: {error}"] = None
+        for done in written:
+            try:
+                done.result()
+            except TaskmedicError as error:
+                troubles[f"the ledger is not written: {error}"] = None
+    return refs, list(troubles)
+
+
+def _keep_case(case: Case, store: EvidenceStore) -> list[EvidenceRef]:
+    """The page first: it is what a person opens."""
+    newest, diagnosis = case.group.newest, case.group.diagnosis
+    stop = newest.stopped_at
+    day = f"{stop:%Y-%m-%d}" if stop else "undated"
+    of = newest.service or newest.group.removeprefix("family:") or "no-group"
+    key = f"stopped-tasks/{newest.cluster or 'no-cluster'}/{of}/{day}/{newest.task_id or 'no-task'}"
+    document = {
+        "diagnosis": diagnosis.to_json(),
+        "timeline": [moment.to_json(stop) for moment in case.moments],
+        **case.documents,
+    }
+    return [
+        store.put_text(f"{key}.txt", page(case.group, case.moments), title=diagnosis.title),
+        store.put_json(f"{key}.json", document, title=f"{diagnosis.title}: all that was read"),
+    ]
+
+
+def _stops(collection: Collection) -> list[tuple[str, str, str, datetime, str, str]]:
+    """The newest stops of services, as the ledger keeps them."""
+    stops = [
+        (r.cluster, r.service, r.task_arn, r.stopped_at, case.group.diagnosis.category, r.revision)
+        for case in collection.cases
+        for r in case.group.records
+        if r.service and r.task_arn and r.stopped_at
+    ]
+    stops.sort(key=lambda stop: stop[3], reverse=True)
+    return stops[:STOPS_RECORDED]
+
+
+def _record(
+    ledger: Ledger,
+    execution_arn: str,
+    cluster: str,
+    service: str,
+    task: str,
+    at: datetime,
+    category: str,
+    revision: str,
+) -> None:
+    ledger.record_stop(
+        cluster, service, task, at, category=category, revision=revision, execution_arn=execution_arn
+    )
+
+
+def _summary(collection: Collection, troubles: Sequence[str]) -> str:
+    if not collection.count:
+        line = "No stopped task was found"
+    else:
+        tasks = "1 stopped task" if collection.count == 1 else f"{collection.count} stopped tasks"
+        line = f"{tasks}: " + "; ".join(
+            f"{case.group.diagnosis.title} ({len(case.group.records)})" for case in collection.cases[:5]
+        )
+        if len(collection.cases) > 5:
+            line += f"; and {len(collection.cases) - 5} more causes"
+    return ". ".join((line, *collection.notes[:2], *troubles))
+
+
+def _data(collection: Collection) -> dict[str, Any]:
+    """What travels in the execution, at most 20 kB: whole diagnoses, fewer of them if need be."""
+    data: dict[str, Any] = {"diagnoses": [], "count": collection.count}
+    room = DATA_BYTES - len(json.dumps(data))
+    for case in collection.cases:
+        shown = _shown(case)
+        room -= len(json.dumps(shown)) + 2
+        if room < 0:
+            break
+        data["diagnoses"].append(shown)
+    return data
+
+
+def _shown(case: Case) -> dict[str, Any]:
+    one = case.group.diagnosis
+    return {
+        "category": one.category,
+        "benign": one.benign,
+        "confidence": one.confidence.value,
+        "title": one.title,
+        "cause": one.cause,
+        "advice": list(one.advice),
+        "container": one.container,
+        "tasks": [record.task_arn for record in case.group.records[:TASKS_SHOWN]],
+        "task_count": len(case.group.records),
+        "service": one.service,
+        "revision": one.revision,
+        "evidence": [str(line)[:LINE_CHARS] for line in one.evidence[:EVIDENCE_LINES]],
+    }
