@@ -4,7 +4,7 @@ VENV := .venv
 SAM_VENV := .venv-sam
 BIN := $(VENV)/bin
 SAM := $(SAM_VENV)/bin/sam
-SAM_ENV := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1
+SAM_ENV := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 PYTHON=$(abspath $(SAM_VENV))/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint build bench deploy lock clean
@@ -24,7 +24,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 $(SAM_VENV)/.ready: requirements-sam.lock
 	$(PYTHON) -m venv $(SAM_VENV)
-	$(SAM_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-sam.lock
+	$(SAM_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-sam.lock
 	@touch $@
 
 demo: setup ## The whole system at work on the local cloud
@@ -54,6 +54,8 @@ lock: setup ## The lock files again, from pyproject.toml (needs uv)
 	uv pip compile --quiet --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header --constraint requirements.lock pyproject.toml \
 	  -o layers/core/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --upgrade requirements-sam.in -o requirements-sam.lock
 
 clean: ## Remove what these targets made
 	rm -rf $(VENV) $(SAM_VENV) .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
