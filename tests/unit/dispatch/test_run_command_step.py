@@ -1,0 +1,273 @@
+"""The run_command function's two calls: a batch, and the summary of all batches."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from taskmedic.aws.clients import Clients
+from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
+from taskmedic.domain.dispatch import NodeResult
+from taskmedic.domain.nodes import Node
+from taskmedic.settings import RunCommandSettings
+from taskmedic.ssm.run import OutputSink
+from taskmedic.steps.run_command import run
+
+SETTINGS = RunCommandSettings(region="us-east-1", ledger_table="ledger", evidence_bucket="evidence")
+RUN = {"execution_arn": "arn:x:run-1", "execution_name": "run-1", "started_at": "", "state_machine_arn": ""}
+
+
+@pytest.fixture(autouse=True)
+def aws() -> Iterator[None]:
+    with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="evidence")
+        boto3.client("dynamodb").create_table(
+            TableName="ledger",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+        )
+        yield
+
+
+class Shell:
+    """Pretends to run a script: ``echo x`` writes, ``exit n`` ends so, ``die`` takes the function with it."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.scripts: list[str] = []
+
+    async def run(self, node: Node, spec: CommandSpec, sink: OutputSink) -> CommandResult:
+        self.ran.append(node.name)
+        self.scripts.append(spec.text)
+        word, _, rest = spec.text.partition(" ")
+        if word == "die":
+            raise MemoryError
+        await asyncio.sleep(0)
+        output = f"{rest}\n".encode() if word == "echo" else b"x" * int(rest) if word == "fill" else b""
+        sink.write(output)
+        code = int(rest) if word == "exit" else 0
+        result = CommandResult(outcome=Outcome.EXITED, exit_code=code, total_bytes=len(output), duration_s=1)
+        return replace(result, head=output[:4096], tail=output[4096:][-4096:])
+
+
+def node(number: int, **attributes: str) -> dict[str, Any]:
+    return {
+        "name": f"t{number}/app",
+        "attributes": {
+            "ECS:Container-Runtime-ID": f"rt-{number}",
+            "ECS:Container-Status": "RUNNING",
+            "ECS:Exec-Enabled": "true",
+            "ECS:Exec-Agent-Status": "RUNNING",
+            "ECS:Launch-Type": "EC2",
+            **attributes,
+        },
+        "tags": [],
+    }
+
+
+def a_batch(script: str, count: int = 2, **changes: Any) -> dict[str, Any]:
+    spec = {"script": script, "shell": True, "timeout_s": 60, **changes.pop("spec", {})}
+    return {
+        "run": RUN,
+        "trigger": {},
+        "step": {"name": "dump", "type": "command", "on_failure": "stop", "spec": spec},
+        "batch": [node(number) for number in range(count)],
+        "threads": 1,
+        "outcomes": [],
+        "dispatch": {"threads": 1, "keep_going": True},
+        **changes,
+    }
+
+
+def visit(event: Mapping[str, Any], shell: Shell | None = None) -> dict[str, Any]:
+    return run(event, SETTINGS, Clients(), exec_runner=shell or Shell(), host_runner=Shell())
+
+
+def summed(*batches: Mapping[str, Any], spec: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    step = {"name": "dump", "type": "command", "spec": spec or {}}
+    event = {"run": RUN, "step": step, "summarize": list(batches)}
+    return run(json.loads(json.dumps(event)), SETTINGS, Clients())
+
+
+def stored(ref: Mapping[str, str]) -> str:
+    body: bytes = boto3.client("s3").get_object(Bucket=ref["bucket"], Key=ref["key"])["Body"].read()
+    return body.decode()
+
+
+def test_a_batch_answers_with_counts_results_and_the_place_of_the_whole() -> None:
+    answer = visit(a_batch("echo hello"))
+
+    assert answer["counts"] == {"exited": 2}
+    first = answer["results"][0]
+    assert (first["node"], first["outcome"], first["exit_code"], first["head"]) == (
+        "t0/app",
+        "exited",
+        0,
+        "hello\n",
+    )
+    assert first["output"]["key"] == "commands/run-1/dump/t0/app.txt"
+    assert stored(first["output"]) == "hello\n"
+    assert len(json.loads(stored(answer["results_ref"]))["results"]) == 2
+
+
+def test_output_of_any_length_lies_whole_in_s3_and_bounded_in_the_answer() -> None:
+    answer = visit(a_batch("fill 12000000", count=1))
+
+    (result,) = answer["results"]
+    assert len(stored(result["output"])) == 12_000_000
+    assert (result["bytes"], len(result["head"]), len(result["tail"])) == (12_000_000, 2_000, 2_000)
+    assert result["truncated"]
+
+
+def test_the_answer_of_a_large_batch_stays_small() -> None:
+    answer = visit(a_batch("fill 9000", count=50, threads=50))
+
+    assert len(json.dumps(answer)) < 22_000
+
+
+def test_each_node_gets_its_own_text_quoted_for_its_shell() -> None:
+    shell = Shell()
+    event = a_batch("echo ${node.name} ${node.ECS:Service-Name} ${steps.errors.summary}")
+    event["outcomes"] = [{"name": "errors", "summary": "2 stopped; it's bad"}]
+    event["batch"] = [node(1, **{"ECS:Service-Name": "check out"})]
+
+    visit(event, shell)
+
+    assert shell.scripts == ["""echo t1/app 'check out' '2 stopped; it'"'"'s bad'"""]
+
+
+def test_a_text_that_cannot_be_completed_is_that_nodes_outcome() -> None:
+    answer = visit(a_batch("echo ${node.ECS:Service-Name}", count=1))
+
+    assert answer["counts"] == {"could_not_start": 1}
+    assert "this node has no such attribute" in answer["results"][0]["reason"]
+
+
+@pytest.mark.parametrize("script", ["# only a comment", "echo {{ssm:/prod/password}}"])
+def test_what_hangs_awss_agent_is_never_sent(script: str) -> None:
+    shell = Shell()
+
+    answer = visit(a_batch(script), shell)
+
+    assert answer["counts"] == {"could_not_start": 2}
+    assert not shell.ran
+
+
+def test_a_call_repeated_after_a_crash_runs_only_what_never_began() -> None:
+    crashed, again = Shell(), Shell()
+    event = a_batch("die", count=3)
+    with pytest.raises(ExceptionGroup):
+        visit(event, crashed)
+    assert crashed.ran == ["t0/app"]
+
+    event["step"]["spec"]["script"] = "echo hi"
+    answer = visit(event, again)
+
+    assert again.ran == ["t1/app", "t2/app"]
+    assert answer["counts"] == {"exited": 2, "connection_lost": 1}
+
+
+def test_what_may_repeat_is_repeated() -> None:
+    again = Shell()
+    event = a_batch("die", count=2, spec={"may_repeat": True})
+    with pytest.raises(ExceptionGroup):
+        visit(event, Shell())
+
+    event["step"]["spec"]["script"] = "echo hi"
+    visit(event, again)
+
+    assert again.ran == ["t0/app", "t1/app"]
+
+
+def test_a_failure_without_keep_going_halts_the_other_batches() -> None:
+    first = a_batch("exit 3", dispatch={"keep_going": False})
+    second = a_batch("echo hi", dispatch={"keep_going": False})
+    second["batch"] = [node(7), node(8)]
+    shell = Shell()
+
+    visit(first)
+    answer = visit(second, shell)
+
+    assert answer["counts"] == {"not_started": 2}
+    assert answer["results"][0]["reason"] == "another batch of this step ended the dispatch"
+    assert not shell.ran
+
+
+def test_first_success_ends_the_step_over_all_batches() -> None:
+    spec = {"first_success": True}
+    one, two = a_batch("echo hi", spec=spec), a_batch("echo hi", spec=spec)
+    two["batch"] = [node(7)]
+    shell = Shell()
+
+    first, second = visit(one, shell), visit(two, shell)
+
+    assert shell.ran == ["t0/app"]
+    assert summed(first, second, spec=spec)["outcome"] == "succeeded"
+
+
+def test_the_time_for_all_nodes_counts_from_the_steps_start() -> None:
+    event = a_batch("echo hi", dispatch={"timeout_s": 600, "keep_going": True})
+
+    late = visit({**event, "step_started_at": "2026-01-01T00:00:00+00:00"})
+
+    assert late["counts"] == {"not_started": 2}
+
+
+def test_nothing_is_begun_that_lambda_would_cut_off() -> None:
+    shell = Shell()
+
+    answer = run(a_batch("echo hi"), SETTINGS, Clients(), 150_000, exec_runner=shell, host_runner=shell)
+
+    assert answer["counts"] == {"not_started": 2}
+    assert not shell.ran
+
+
+def test_the_summary_is_the_steps_outcome() -> None:
+    answers = [visit(a_batch("echo hi")), visit(a_batch("exit 3", batch=[node(5)]))]
+
+    outcome = summed(*({"counts": a["counts"], "results_ref": a["results_ref"]} for a in answers))
+
+    assert (outcome["name"], outcome["type"], outcome["outcome"]) == ("dump", "command", "failed")
+    assert outcome["summary"] == "2 of 3 nodes exited 0; 1 x exit 3"
+    assert outcome["data"]["counts"] == {"exited": 3}
+    assert outcome["data"]["nodes"][0]["node"] == "t5/app"  # the failed first
+    assert outcome["data"]["slowest"][0] == {"node": "t0/app", "duration_s": 1}
+    assert outcome["started_at"] <= outcome["ended_at"]
+    assert len(json.loads(stored(outcome["evidence"][0]))) == 3
+
+
+def test_a_batch_that_broke_off_counts_as_the_state_machine_says() -> None:
+    row = {
+        "node": "t9/app", "outcome": "connection_lost", "exit_code": None, "head": "", "tail": "", "bytes": 0,
+        "truncated": False, "output": None, "duration_s": 0, "reason": "Runtime.ExitError: …", "remedy": "",
+    }  # fmt: skip
+    broken = {"counts": {"connection_lost": 1}, "results": [row], "results_ref": None}
+
+    outcome = summed(visit(a_batch("echo hi")), broken)
+
+    assert outcome["outcome"] == "failed"
+    assert outcome["summary"] == "2 of 3 nodes exited 0; 1 x connection_lost"
+
+
+def test_the_step_data_of_500_nodes_is_bounded() -> None:
+    rows = [NodeResult(f"t{n}/app", "exited", exit_code=0, head="x" * 2000).to_json() for n in range(500)]
+
+    outcome = summed({"counts": {"exited": 500}, "results": rows, "results_ref": None})
+
+    assert len(json.dumps(outcome["data"])) <= 20_000
+    assert outcome["data"]["counts"] == {"exited": 500}
+    assert len(outcome["data"]["nodes"]) + outcome["data"]["nodes_left_out"] == 500
