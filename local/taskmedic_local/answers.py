@@ -25,7 +25,7 @@ _SERVICES = {"monitoring": "cloudwatch", "elasticloadbalancing": "elbv2"}
 
 @dataclass(frozen=True)
 class AwsRequest:
-    """Who asks which service for what. ``operation`` is the HTTP method where the protocol names none (S3, Lambda)."""
+    """Who asks which service for what. ``operation`` is the HTTP method for S3 and Lambda, that name none."""
 
     service: str
     operation: str

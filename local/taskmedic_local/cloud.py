@@ -106,8 +106,7 @@ class LocalCloud:
     def reset(self) -> None:
         """Everything as it was at the start; what runs is stopped. Processes of functions stay."""
         self.faults.clear()
-        self.world.close()
-        self.pagerduty.close()
+        self._depopulate()
         self._kept.restore()
         self._populate()
         self.front.forget_calls()
@@ -134,8 +133,7 @@ class LocalCloud:
         self._mount(moto)
         self.lambdas.deploy(self.deployment.functions)
         self._populate()
-        parts.callback(lambda: self.pagerduty.close())  # those of the day: reset() makes new ones
-        parts.callback(lambda: self.world.close())
+        parts.callback(self._depopulate)
         pollers = QueuePollers(self.deployment.queue_mappings, self.lambdas, targets, self.time_scale)
         parts.callback(pollers.close)
         pollers.start()
@@ -168,6 +166,10 @@ class LocalCloud:
         )
         self.world.mount(self.front, self._server)
         self.world.seed()
+
+    def _depopulate(self) -> None:
+        self.world.close()
+        self.pagerduty.close()
 
     def _deploy(self, application: Any) -> Deployment:
         pagerduty = f"{self.endpoint}/pagerduty"

@@ -37,7 +37,8 @@ class QueueMapping:
 class Deployment:
     """What exists after deploying.
 
-    Functions by their names, ARNs of state machines by theirs, names of the functions behind routes, the stack's outputs.
+    Functions by their names, ARNs of state machines by theirs, names of the functions behind routes, and the
+    stack's outputs.
     """
 
     functions: Mapping[str, Function]

@@ -1,8 +1,8 @@
 """EventBridge: takes events, lets moto's rules match them, and delivers to the rules' targets.
 
 moto matches patterns and delivers to no state machine. Here each target gets each event at least once: failed
-deliveries are repeated as the target's RetryPolicy says (in compressed time) and then go to its dead-letter queue with
-the attributes that AWS sets.
+deliveries are repeated as the target's RetryPolicy says, in compressed time, and then go to its dead-letter
+queue with the attributes that AWS sets.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.events.models import events_backends
@@ -34,7 +34,7 @@ MAX_REQUEST_BYTES = 256 * 1024
 # What EventBridge does where a target says nothing.
 DEFAULT_ATTEMPTS = 185
 DEFAULT_AGE_S = 86_400
-# EventBridge does not publish its back-off; this is the one its answers look like. Seconds, before compression.
+# EventBridge does not publish its back-off; this is a usual one. Seconds, before compression.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
@@ -92,13 +92,17 @@ class EventBus:
         return answer_json(start_response, {"FailedEntryCount": failed, "Entries": results})
 
     def emit(self, event: Mapping[str, Any], bus: str = "default") -> None:
-        """Delivers an event of an AWS service, whole as EventBridge shows it, to every target of every rule it fits."""
+        """Delivers an event of an AWS service, envelope and all, to every target of every rule it fits."""
         backend = events_backends[event["account"]][event["region"]]
         if bus not in backend.event_buses:
             return
         for rule in list(backend.event_buses[bus].rules.values()):
             pattern = rule.event_pattern
-            if rule.state != "ENABLED" or not pattern.get_pattern() or not pattern.matches_event(event):
+            if (
+                rule.state != "ENABLED"
+                or not pattern.get_pattern()
+                or not pattern.matches_event(cast(Any, event))
+            ):
                 continue
             for target in rule.targets:
                 self._submit(_Delivery(event, rule.arn, target, time.monotonic()))

@@ -40,7 +40,7 @@ class StartExecution:
 
 
 class Executions:
-    """Emits ``Step Functions Execution Status Change`` when an execution ends, and lets others wait for it."""
+    """Emits ``Step Functions Execution Status Change`` when an execution ends, and lets tests wait for it."""
 
     def __init__(self, emit: Callable[[Mapping[str, Any]], None]) -> None:
         self._emit = emit

@@ -16,9 +16,10 @@ ACTIONS = ("delay", "error", "kill_before", "kill_after")
 class Fault:
     """Happens to the next ``times`` calls that fit; -1 means until it is cleared.
 
-    ``service`` and ``operation`` name the call as botocore's signing name and operation do (S3 and Lambda: the HTTP
-    method); empty fits any. Actions: ``delay`` by ``seconds``; ``error`` with ``code`` and ``status``; ``kill_before``
-    and ``kill_after`` end the function's process that makes the call, before or after the call had its effect.
+    ``service`` and ``operation`` name the call: the signing name and the API's operation (S3 and Lambda: the
+    HTTP method); empty fits any. Actions: ``delay`` by ``seconds``; ``error`` with ``code`` and ``status``;
+    ``kill_before`` and ``kill_after`` end the function's process that makes the call, before or after the
+    call had its effect.
     """
 
     action: str

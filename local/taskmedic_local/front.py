@@ -19,8 +19,8 @@ OPERATION_KEY = "taskmedic.operation"
 class Front:
     """Routes by path prefix, then by service and operation, then to moto.
 
-    An application mounted for a service finds the account (that of the caller's credentials, as moto sees it), the
-    region and the operation in environ: ``taskmedic.account``, ``taskmedic.region``, ``taskmedic.operation``.
+    An application mounted for a service finds in environ the account of the caller's credentials (as moto sees
+    it), the region and the operation, under ``ACCOUNT_KEY``, ``REGION_KEY`` and ``OPERATION_KEY``.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Front:
         self._paths[prefix] = app
 
     def mount_service(self, service: str, app: WsgiApp, operations: Iterable[str] = ("",)) -> None:
-        """Calls of ``service`` (its signing name) go to ``app``: all of them, or only the named operations."""
+        """Calls of ``service`` (a signing name) go to ``app``: all of them, or only the named operations."""
         for operation in operations:
             self._services[service, operation] = app
 

@@ -44,7 +44,7 @@ class Function:
         ]
 
     def process_environment(self, *, worker: str, port: int, log_stream: str) -> dict[str, str]:
-        """The environment of one process: Lambda's reserved variables, the function's own, and the local endpoint.
+        """The environment of one process: Lambda's reserved variables, the function's own, the endpoint.
 
         The access key names the worker, so that the front knows who calls.
         """

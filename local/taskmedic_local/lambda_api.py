@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _INVOKE = re.compile(r"/2015-03-31/functions/(.+)/invocations")
 _NAME = re.compile(r"(?:arn:aws[^:]*:lambda:[^:]*:\d+:function:|\d+:function:)?([A-Za-z0-9_-]+)(?::[^:]+)?")
-MAX_REQUEST_BYTES = {"RequestResponse": 6 * 1024 * 1024, "Event": 1024 * 1024}
+MAX_REQUEST_BYTES = {"RequestResponse": 6 * 1024 * 1024, "Event": 1024 * 1024, "DryRun": 6 * 1024 * 1024}
 # Lambda tries an asynchronous call twice more, after one and after two minutes. Seconds, before compression.
 ASYNC_RETRIES_S = (60.0, 120.0)
 
@@ -36,29 +36,25 @@ class LambdaApi:
         self._time_scale = time_scale
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        match = _INVOKE.fullmatch(environ["PATH_INFO"])
-        if match is None or environ["REQUEST_METHOD"] != "POST":
+        found = _INVOKE.fullmatch(environ["PATH_INFO"])
+        if found is None or environ["REQUEST_METHOD"] != "POST":
             return self._moto(environ, start_response)
-        function = self.find(unquote(match[1]))
+        function = self.find(unquote(found[1]))
         if function is None:
             return answer_error(
-                environ, start_response, "ResourceNotFoundException", f"Function not found: {match[1]}", 404
+                environ, start_response, "ResourceNotFoundException", f"Function not found: {found[1]}", 404
             )
         payload = body_of(environ) or b"{}"
         kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
-        if kind == "DryRun":
-            return answer(start_response, 204, b"")
-        if len(payload) > MAX_REQUEST_BYTES.get(kind, 0):
-            text = f"Request must be smaller than {MAX_REQUEST_BYTES.get(kind, 0)} bytes for the InvokeFunction operation"
-            return answer_error(environ, start_response, "RequestTooLargeException", text, 413)
-        try:
-            json.loads(payload)
-        except ValueError as error:
-            text = f"Could not parse request body into json: {error}"
-            return answer_error(environ, start_response, "InvalidRequestContentException", text, 400)
-        if kind == "Event":
-            threading.Thread(target=self._invoke_later, args=[function, payload], daemon=True).start()
-            return answer(start_response, 202, b"")
+        refusal = _refusal(kind, payload)
+        if refusal is not None:
+            return answer_error(environ, start_response, *refusal)
+        match kind:
+            case "DryRun":
+                return answer(start_response, 204, b"")
+            case "Event":
+                threading.Thread(target=self._invoke_later, args=[function, payload], daemon=True).start()
+                return answer(start_response, 202, b"")
         return self._invoke(function, payload, environ, start_response)
 
     def find(self, name_or_arn: str) -> Function | None:
@@ -89,3 +85,19 @@ class LambdaApi:
                 log.warning("asynchronous call of %s failed three times and is dropped", function.name)
                 return
             time.sleep(pause * self._time_scale)
+
+
+def _refusal(kind: str, payload: bytes) -> tuple[str, str, int] | None:
+    """Error code, message and status for a request that Lambda would not take."""
+    limit = MAX_REQUEST_BYTES.get(kind)
+    if limit is None:
+        return "InvalidParameterValueException", f"Unknown invocation type {kind}", 400
+    if len(payload) > limit:
+        text = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+        return "RequestTooLargeException", text, 413
+    try:
+        json.loads(payload)
+    except ValueError as error:
+        text = f"Could not parse request body into json: {error}"
+        return "InvalidRequestContentException", text, 400
+    return None

@@ -1,9 +1,10 @@
 """The process from which the functions' processes are forked, each running AWS's own runtime client.
 
 It has imported what every function imports from outside this project, so that a worker is up in milliseconds
-instead of most of a second. It is started as ``python -m taskmedic_local.lambda_host FD`` and speaks JSON lines over
-the socket FD: ``{"spawn": worker, …}`` (with the worker's log pipe as a file descriptor) and ``{"kill": worker}`` come
-in, each is answered; ``{"exited": worker, "status": n}`` goes out by itself. When the socket closes, every worker is killed.
+instead of most of a second. It is started as ``python -m taskmedic_local.lambda_host FD`` and speaks JSON
+lines over the socket FD: ``{"spawn": worker, …}`` (with the worker's log pipe as a file descriptor) and
+``{"kill": worker}`` come in, each is answered; ``{"exited": worker, "status": n}`` goes out by itself. When
+the socket closes, every worker is killed.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def _end(workers: dict[str, int]) -> None:
 
 
 def _run(command: dict[str, Any], log_fd: int) -> NoReturn:
-    """The worker: its environment, its path, its log, then AWS's runtime client until the process is killed."""
+    """The worker: environment, path, log, then AWS's runtime client until the process is killed."""
     status = 1
     try:
         null = os.open(os.devnull, os.O_RDONLY)
@@ -131,7 +132,7 @@ def _run(command: dict[str, Any], log_fd: int) -> NoReturn:
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except BaseException as error:  # noqa: BLE001 - the process ends here; its log says why
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -140,8 +141,8 @@ def _run(command: dict[str, Any], log_fd: int) -> NoReturn:
 
 def _runtime(handler: str) -> int:
     # Imported here, not in the parent: the runtime client reads its environment when it is imported.
-    from awslambdaric import bootstrap
-    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+    from awslambdaric import bootstrap  # noqa: PLC0415
+    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient  # noqa: PLC0415
 
     address, _, prefix = os.environ["AWS_LAMBDA_RUNTIME_API"].partition("/")
 

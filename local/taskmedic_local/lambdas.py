@@ -1,7 +1,7 @@
 """Lambda: runs functions in processes of AWS's own runtime client, and answers as Lambda answers.
 
-Each function has a pool of processes. One process serves one call at a time; the pool grows when a call finds none
-free, up to a bound, and then calls wait. A process that times out or ends is replaced by the next call.
+Each function has a pool of processes. One process serves one call at a time; the pool grows when a call finds
+none free, up to a bound, and then calls wait. A process that times out or ends is replaced by the next call.
 """
 
 from __future__ import annotations
@@ -94,8 +94,6 @@ class Lambdas:
         self._groups: dict[str, str] = {}
         self._host = WorkerHost(self._exited, self._line)
 
-    # -- what others call ------------------------------------------------------------------------------------------
-
     def deploy(self, functions: Mapping[str, Function]) -> None:
         """Adds functions, by name, and starts one process of each."""
         for name, function in functions.items():
@@ -151,8 +149,6 @@ class Lambdas:
             call.taken.set()
         self._host.close()
 
-    # -- what the Runtime API calls --------------------------------------------------------------------------------
-
     def next_call(self, worker_id: str) -> Call | None:
         """Waits for a call for this worker; None when the worker has ended."""
         worker = self._workers.get(worker_id)
@@ -201,8 +197,6 @@ class Lambdas:
         if worker is not None:
             worker.served = True
             self._fail_oldest(worker.function.name, Result(payload, "Unhandled"))
-
-    # -- inside ------------------------------------------------------------------------------------------------------
 
     def _enqueue(self, call: Call) -> None:
         name = call.function.name

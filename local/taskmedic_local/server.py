@@ -1,7 +1,7 @@
-"""The local cloud's one port: threaded HTTP/1.1 with kept-alive connections, and websocket upgrades handed on.
+"""The local cloud's one port: threaded HTTP/1.1 with kept-alive connections; websockets are handed on.
 
-werkzeug's own server closes every connection after one answer and leaves Nagle's algorithm on, which costs 40 ms a
-call on the loopback. This one reads each request whole, so that the connection can carry the next.
+werkzeug's own server closes every connection after one answer and leaves Nagle's algorithm on, which costs
+40 ms a call on the loopback. This one reads each request whole, so that the connection can carry the next.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import logging
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, cast
@@ -20,8 +21,8 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 log = logging.getLogger(__name__)
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-# Takes over an accepted connection: the socket, and the bytes read from it so far (the whole request head, and
-# whatever the client sent behind it). It owns the socket from then on and returns at once.
+# Takes over an accepted connection: the socket, and the bytes read from it so far (the whole request head,
+# and whatever the client sent behind it). It owns the socket from then on and returns at once.
 UpgradeHandler = Callable[[socket.socket, bytes], None]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -37,7 +38,10 @@ class _Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 64 * 1024  # status, headers and body leave in one segment
-    server: Server
+
+    @property
+    def _cloud(self) -> Server:
+        return cast(Server, self.server)
 
     def run_wsgi(self) -> None:
         if self.headers.get("Upgrade", "").lower() == "websocket":
@@ -76,7 +80,7 @@ class _Handler(MotoRequestHandler):
 
         parts: list[bytes] = []
         try:
-            result = self.server.app(environ, start_response)
+            result = self._cloud.app(environ, start_response)
             try:
                 parts.extend(result)
             finally:
@@ -108,7 +112,7 @@ class _Handler(MotoRequestHandler):
         self.wfile.flush()
 
     def _upgrade(self) -> None:
-        handler = self.server.upgrade_for(self.path)
+        handler = self._cloud.upgrade_for(self.path)
         if handler is None:
             self._answer("404 Not Found", [("Connection", "close")], b"")
             self.close_connection = True
@@ -201,4 +205,4 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's signature
-        log.exception("connection of %s failed", client_address)
+        log.error("connection of %s failed", client_address, exc_info=sys.exc_info())

@@ -19,7 +19,7 @@ from taskmedic_local.functions import ACCOUNT, REGION
 
 
 class Kept:
-    """Remembers parameters, secrets, roles and log groups; tables, buckets and queues are empty at the start."""
+    """Remembers parameters, secrets, roles and log groups; tables, buckets and queues begin empty."""
 
     def __init__(self) -> None:
         parameters = ssm_backends[ACCOUNT][REGION]._parameters

@@ -1,9 +1,9 @@
 """Makes moto's Step Functions interpreter run JSONata, and tells the world how its executions end.
 
-moto's interpreter (LocalStack's, carried over) parses JSONata and leaves the evaluator out. ``wire`` puts jsonata-python
-in its place, at the two methods where an expression meets its variables: values are bound, not written into the
-expression as literals, which moto's own composition does without escaping strings and which costs 200 times as much.
-``wire`` is called once a process and says clearly when a new moto has moved these places.
+moto's interpreter (LocalStack's, carried over) parses JSONata and leaves the evaluator out. ``wire`` puts
+jsonata-python in its place, at the two methods where an expression meets its variables: values are bound, not
+written into the expression as literals, which moto's own composition does without escaping strings, and which
+takes 200 times as long. ``wire`` says clearly when a new moto has moved these places.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def evaluate(expression: str, variables: Mapping[str, Any]) -> Any:
-    """The plain JSON value of a JSONata ``expression`` (without ``{% %}``) over ``variables`` (names without ``$``).
+    """The value of a JSONata ``expression`` (bare of ``{% %}``) over ``variables`` (names without ``$``).
 
     Raises:
         QueryFailed: it cannot be parsed or evaluated, is undefined, or gives something that is no JSON.
@@ -146,7 +146,7 @@ def _variables(env: Any) -> dict[str, Any]:
 
 
 def _eval_body(self: Any, env: Any) -> None:
-    """Stands in for ``StringJSONata._eval_body``: leaves the expression's value on the interpreter's stack."""
+    """In place of ``StringJSONata._eval_body``: leaves the expression's value on the interpreter's stack."""
     try:
         env.stack.append(evaluate(self.expression, _variables(env)))
     except QueryFailed as error:
@@ -198,7 +198,7 @@ def wire(on_status: StatusListener, time_scale: float) -> None:
         (wait_function.WaitFunction, "_wait_interval", wait_interval),
         (retrier_decl, "time", scaled),
         (boto_client, "boto3", SimpleNamespace(client=_Clients().client)),
-        # Parsing takes longer than running, and what it gives keeps its state in the execution's own environment.
+        # Parsing takes longer than running; what it gives keeps no state, that is in the environment.
         (AmazonStateLanguageParser, "parse", staticmethod(functools.lru_cache(64)(parse))),
     ]
     for owner, name, value in changes:
@@ -220,7 +220,7 @@ class _Clients:
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = self._session.client(
-                    service_name,  # type: ignore[call-overload]
+                    service_name,
                     region_name=region_name,
                     endpoint_url=endpoint_url,
                     config=config.merge(Config(max_pool_connections=64)),

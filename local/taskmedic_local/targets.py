@@ -1,4 +1,4 @@
-"""Where the local cloud's own services send things: state machines, queues, topics and functions, over its one port."""
+"""Where the local cloud's own services send things: state machines, queues, topics and functions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Targets:
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._session.client(
-                    service,  # type: ignore[call-overload]
+                    service,
                     endpoint_url=self._endpoint,
                     config=Config(
                         retries={"total_max_attempts": 1}, max_pool_connections=32, read_timeout=900

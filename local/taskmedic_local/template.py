@@ -1,4 +1,4 @@
-"""template.yaml as the local cloud can deploy it: expanded by AWS's own translator, then cut to what moto can create."""
+"""template.yaml as it can be deployed here: expanded by AWS's own translator, cut to what moto can create."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from samtranslator.yaml_helper import yaml_parse
 
 from taskmedic_local.functions import ACCOUNT, REGION
 
-# Code is not uploaded: workers run it where it lies. The translator wants S3-style addresses, moto wants content.
+# Code is not uploaded: workers run it where it lies. The translator wants an address in S3 all the same.
 _PLACEHOLDER_URI = "s3://local/code.zip"
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9_]+)\}")
 
 MACHINE = "AWS::StepFunctions::StateMachine"
-SECRET = "AWS::SecretsManager::Secret"
+SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a resource type
 EVENT_SOURCE_MAPPING = "AWS::Lambda::EventSourceMapping"
 # moto would deliver by itself, to functions it cannot run.
 _DONE_HERE = frozenset({EVENT_SOURCE_MAPPING})
@@ -50,8 +50,8 @@ class Route:
 class Application:
     """What is to be deployed.
 
-    ``template`` is plain CloudFormation; the rest is what it does not say in a form of use here, by logical id: folders
-    of functions and of their layers, and the mappings from queues to functions (their properties, unresolved).
+    ``template`` is plain CloudFormation; the rest is what it does not say in a form of use here: folders of
+    functions and of their layers by logical id, and the properties of mappings from queues to functions.
     """
 
     template: dict[str, Any]
@@ -143,8 +143,8 @@ def for_moto(
 
     Args:
         known: The resource types that moto's CloudFormation creates.
-        replaced: Resources created otherwise: what a reference to each stands for. References to a resource that is
-            left out stand for ``local-<logical id>``.
+        replaced: What a reference to a resource that is created otherwise stands for. One to a resource that
+            is left out stands for ``local-<logical id>``.
     """
     resources: dict[str, dict[str, Any]] = template["Resources"]
     left_out = [name for name, r in resources.items() if r["Type"] not in known or r["Type"] in _DONE_HERE]
@@ -180,7 +180,7 @@ def _empty_zip() -> str:
 
 
 def _substituted(definition: Any, substitutions: Mapping[str, Any]) -> dict[str, Any]:
-    """What CloudFormation does for ``DefinitionSubstitutions``, which moto does not know: ``${Name}`` replaced."""
+    """``${Name}`` replaced as CloudFormation does with ``DefinitionSubstitutions``; moto does not do it."""
     if isinstance(definition, dict):  # SAM writes {"Fn::Join": ["\n", [lines]]}
         separator, lines = definition["Fn::Join"]
         definition = separator.join(lines)
@@ -191,21 +191,27 @@ def _substituted(definition: Any, substitutions: Mapping[str, Any]) -> dict[str,
 def _rewrite(node: Any, stand_ins: Mapping[str, str], machines: set[str]) -> Any:
     """References that moto cannot resolve, in forms that it can."""
     match node:
-        case {"Ref": str(name)} if name in stand_ins:
-            return stand_ins[name]
-        case {"Fn::GetAtt": [str(name), _]} if name in stand_ins:
-            return stand_ins[name]
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), _]} if name in stand_ins:
+            rewritten: Any = stand_ins[name]
         case {"Fn::GetAtt": [str(name), "Arn"]} if name in machines:
-            return {"Ref": name}  # a state machine's Ref is its ARN
+            rewritten = {"Ref": name}  # a state machine's Ref is its ARN
         case {"Fn::Sub": str(text)}:
-            for name, value in stand_ins.items():
-                text = re.sub(rf"\$\{{{name}(\.\w+)?\}}", value, text)
-            for name in machines:
-                text = text.replace(f"${{{name}.Arn}}", f"${{{name}}}")
-            return {"Fn::Sub": text}
+            rewritten = {"Fn::Sub": _rewrite_text(text, stand_ins, machines)}
+        case {"Fn::Sub": [str(text), values]}:
+            own = _rewrite(values, stand_ins, machines)
+            rewritten = {"Fn::Sub": [_rewrite_text(text, stand_ins, machines), own]}
         case dict():
-            return {key: _rewrite(value, stand_ins, machines) for key, value in node.items()}
+            rewritten = {key: _rewrite(value, stand_ins, machines) for key, value in node.items()}
         case list():
-            return [_rewrite(item, stand_ins, machines) for item in node]
+            rewritten = [_rewrite(item, stand_ins, machines) for item in node]
         case _:
-            return node
+            rewritten = node
+    return rewritten
+
+
+def _rewrite_text(text: str, stand_ins: Mapping[str, str], machines: set[str]) -> str:
+    for name, value in stand_ins.items():
+        text = re.sub(rf"\$\{{{name}(\.\w+)?\}}", value, text)
+    for name in machines:
+        text = text.replace(f"${{{name}.Arn}}", f"${{{name}}}")
+    return text
