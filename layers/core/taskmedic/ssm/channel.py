@@ -123,7 +123,7 @@ class Outbound:
         AWS's programs repeat only the oldest, so one loss after another costs a time-out each; the agent
         takes frames in any order, so all that are overdue go at once, within a bound.
         """
-        late = [entry for entry in self._waiting.values() if now - entry.sent_at >= self._wait_s]
+        late = [entry for entry in self._waiting.values() if now >= entry.sent_at + self._wait_s]
         for entry in late[:MAX_RESENT_AT_ONCE]:
             entry.sent_at = now
         return [entry.raw for entry in late[:MAX_RESENT_AT_ONCE]]

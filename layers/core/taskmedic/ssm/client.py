@@ -27,6 +27,8 @@ GenerateDataKey = Callable[[str, Mapping[str, str]], Awaitable[DataKey]]
 """kms:GenerateDataKey of 64 bytes for this key id and encryption context."""
 
 DEFAULT_LIMITS: Final = Limits()
+FAREWELL_S: Final = 1.0
+"""How long to see to it that the wrapper in the container was let go, when the result is known."""
 
 
 async def run_command(
@@ -135,17 +137,32 @@ class _Conversation:
                 if self._run.data_key_wanted:
                     await self._answer_data_key()
                 await self._send(transport)
-                now = self._clock()
-                self._run.receive(await transport.receive(max(0.0, self._run.wake_at - now)), self._clock())
-                self._run.tick(self._clock())
-            await self._send(transport)
+                await self._receive(transport, self._run.wake_at)
+            await self._take_leave(transport)
             return self._run.result
         finally:
             await transport.close()
 
+    async def _take_leave(self, transport: Transport) -> None:
+        """Sends what is left; after an end mark, until the wrapper has been let go. Nothing depends on it."""
+        until = self._clock() + FAREWELL_S
+        try:
+            await self._send(transport)
+            while self._run.over and self._run.resend_at is not None and self._clock() < until:
+                await self._receive(transport, min(until, self._run.resend_at))
+                await self._send(transport)
+        except ConnectionBroken:
+            return
+
     async def _send(self, transport: Transport) -> None:
         if outgoing := self._run.outgoing():
             await transport.send(outgoing)
+
+    async def _receive(self, transport: Transport, until: float) -> None:
+        arrived = await transport.receive(max(0.0, until - self._clock()))
+        now = self._clock()
+        self._run.receive(arrived, now)
+        self._run.tick(now)
 
     async def _answer_data_key(self) -> None:
         wanted = self._run.data_key_wanted

@@ -12,7 +12,8 @@ word is a small script of ours, the wrapper, which prints *marks* around the com
     bad       the script did not arrive whole; nothing was run
     <number>  the exit status; the end
 
-A mark is ``\\n<nonce>:<word>:\\n``. The nonce is made for this one run, and the wrapper holds it in two
+A mark is ``<nonce>:<word>:\\n``, with one newline only, because some shells write each line on its own, and
+the command's output would come between. The nonce is made for this one run, and the wrapper holds it in two
 halves, so that no echo of the command line can be taken for a mark.
 
 The script travels as the text of ``printf %b``: that is a builtin of every common shell, where ``base64`` is
@@ -40,6 +41,8 @@ UPLOAD_LINE: Final = 1_000
 BEAT_S: Final = 60
 KILL_AFTER_S: Final = 5
 """Between SIGTERM and SIGKILL when the time is over."""
+LINGER_S: Final = 30
+"""How long the wrapper waits at its end for a client that still misses output."""
 
 _NONCE: Final = re.compile("[0-9a-f]{32}")
 _MARK_WORD: Final = re.compile(rb":([a-z0-9]{1,8}):\n")
@@ -47,7 +50,7 @@ _LONGEST_MARK_END: Final = len(":12345678:\n")
 
 # Named pieces, because the order matters and the reasons differ. No single quote may occur: the whole becomes
 # one word in single quotes. No "{{" and no "$$": the agent's document would replace them.
-_MARK = r'a={first};b={second};m(){{ printf "\n%s%s:%s:\n" $a $b $1;}};'
+_MARK = r'a={first};b={second};m(){{ printf "%s%s:%s:\n" $a $b $1;}};'
 # Without echo an uploaded script does not come back; without a size, programs take the terminal as 0 x 0.
 _TERMINAL = "stty -echo cols 300 rows 100 2>/dev/null;"
 # Nobody is there to leave a pager, and colours are noise in a report.
@@ -58,19 +61,26 @@ _UPLOAD = (
     "while [ $n -gt 0 ]&&IFS= read -r l;do s=$s$l;n=$((n-1));done;"
     '[ ${{#s}} -eq {length} ]||{{ m bad;exit 1;}};s=$(printf "%b." "$s");'
 )
-# The full stop keeps newlines at the script's end, which $() would take away. From here on the wrapper's own
-# stderr is closed, so that its shell says nothing about a command that died of a signal.
-_START = "s=${s%.};m start;exec 3>&2 2>/dev/null;"
-# The wrapper outlives the SIGTERM that its watchdog sends to the whole process group.
+# The full stop keeps newlines at the script's end, which $() would take away; without it, printf failed: it is
+# no builtin of some shells, and a program takes no long argument. From here on the wrapper's own stderr is
+# closed, so that its shell says nothing about a command that died of a signal.
+_START = "case $s in *.);;*)m bad;exit 1;;esac;s=${s%.};m start;exec 3>&2 2>/dev/null;"
+# Ends the command when its time is over, by signals to the process group, which the wrapper and its watchdog
+# outlive. USR1 tells it that the command has ended, USR2 that it may go.
 _WATCHDOG = (
-    "trap : TERM;"
-    '(trap "" TERM;q(){{ kill -9 $t;wait $t;exit;}};trap q USR1;z(){{ sleep $1& t=$!;wait $t;}};'
-    "command -v sleep >/dev/null&&m beat;n={seconds};"
-    "while [ $n -gt 0 ];do i=$n;[ $i -gt {beat} ]&&i={beat};z $i||exit;n=$((n-i));[ $n -gt 0 ]&&m beat;done;"
-    "m timeout;kill -TERM 0;z {kill_after};kill -9 0)& d=$!;"
+    'trap : TERM;(trap "" TERM;q(){{ k=1;kill -9 $!;}};e(){{ kill -9 $!;wait $!;exit;}};'
+    "trap q USR1;trap e USR2;"
+    "z(){{ sleep $1& wait $!;w=$?;wait $!;return $w;}};command -v sleep >/dev/null&&m beat;n={seconds};"
+    "while [ $n -gt 0 ];do i=$n;[ $i -gt {beat} ]&&i={beat};z $i||break;n=$((n-i));[ $n -gt 0 ]&&m beat;done;"
+    "[ $n -eq 0 ]&&{{ m timeout;kill -TERM 0;z {kill_after}&&kill -9 0;}};"
+    '[ "$k" ]&&z {linger}&&kill -9 0)& d=$!;'
 )
 # In the foreground, where SIGINT is not ignored; not with the terminal as input: nobody would answer.
-_RUN = '/bin/sh -c "$s" </dev/null 2>&3 3>&-;r=$?;kill -USR1 $d;wait $d;m $r'
+# At the end it waits for a line of input, GOODBYE: when the session's leader exits, the agent gives its last
+# frames two seconds to be acknowledged and then drops them.
+_RUN = '(exec /bin/sh -c "$s" </dev/null 2>&3 3>&-);r=$?;kill -USR1 $d;m $r;read -r l;kill -USR2 $d;wait $d'
+GOODBYE: Final = b"\n"
+"""Input that lets the wrapper go, once its end mark and all before it have arrived."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +95,10 @@ class Invocation:
     """Lines of input to send once the wrapper is ready for them."""
 
 
-def prepare(spec: CommandSpec, nonce: str) -> Invocation:
+def prepare(spec: CommandSpec, nonce: str, max_command_line: int = MAX_COMMAND_LINE) -> Invocation:
     """The invocation of ``spec``; ``nonce`` is 32 random hexadecimal digits, never used before.
+
+    A script that would make the command line longer than ``max_command_line`` bytes is put into ``upload``.
 
     Raises:
         CommandInvalid: Without a shell, the program and its arguments are longer than MAX_COMMAND_LINE.
@@ -97,7 +109,7 @@ def prepare(spec: CommandSpec, nonce: str) -> Invocation:
         return _without_shell(spec)
     script = encode_script(spec.text)
     inline = _command_line(spec, nonce, _INLINE.format(script=script))
-    if len(inline) <= MAX_COMMAND_LINE:
+    if len(inline) <= max_command_line:
         return Invocation(inline, nonce.encode())
     lines = [script[i : i + UPLOAD_LINE] for i in range(0, len(script), UPLOAD_LINE)]
     upload = _UPLOAD.format(lines=len(lines), length=len(script))
@@ -124,7 +136,9 @@ def _command_line(spec: CommandSpec, nonce: str, get_script: str) -> str:
         + _ENVIRONMENT
         + get_script
         + _START
-        + _WATCHDOG.format(seconds=math.ceil(spec.timeout_s), beat=BEAT_S, kill_after=KILL_AFTER_S)
+        + _WATCHDOG.format(
+            seconds=math.ceil(spec.timeout_s), beat=BEAT_S, kill_after=KILL_AFTER_S, linger=LINGER_S
+        )
         + _RUN
     )
     return f"/bin/sh -c '{wrapper}'"
@@ -175,11 +189,11 @@ class LineEnds:
 class MarkReader:
     """Tells a command's output from the wrapper's marks, in a stream that is cut anywhere.
 
-    Takes marks out, with the newline before them, so that what remains is what the command wrote.
+    Takes the marks out, so that what remains is what the command wrote.
     """
 
     def __init__(self, nonce: bytes) -> None:
-        self._start = b"\n" + nonce
+        self._nonce = nonce
         self._line_ends = LineEnds()
         self._held = b""
 
@@ -188,13 +202,13 @@ class MarkReader:
         text = self._held + self._line_ends.feed(data)
         found: list[bytes | Mark] = []
         at = 0
-        while (start := text.find(self._start, at)) >= 0:
-            mark = _MARK_WORD.match(text, start + len(self._start))
+        while (start := text.find(self._nonce, at)) >= 0:
+            mark = _MARK_WORD.match(text, start + len(self._nonce))
             if mark:
                 _append(found, text[at:start])
                 found.append(Mark(mark.group(1).decode()))
                 at = mark.end()
-            elif len(text) - start < len(self._start) + _LONGEST_MARK_END:
+            elif len(text) - start < len(self._nonce) + _LONGEST_MARK_END:
                 break
             else:  # the nonce, but no mark
                 _append(found, text[at : start + 1])
@@ -210,8 +224,13 @@ class MarkReader:
         return held
 
     def _beginning_of_mark(self, text: bytes, at: int) -> int:
-        newline = text.rfind(b"\n", max(at, len(text) - len(self._start)))
-        return newline if newline >= 0 and self._start.startswith(text[newline:]) else len(text)
+        """Where the end of ``text`` may be the beginning of a nonce, or its length."""
+        begin = max(at, len(text) - len(self._nonce) + 1)
+        while (begin := text.find(self._nonce[:1], begin)) >= 0:
+            if self._nonce.startswith(text[begin:]):
+                return begin
+            begin += 1
+        return len(text)
 
 
 def _append(found: list[bytes | Mark], output: bytes) -> None:

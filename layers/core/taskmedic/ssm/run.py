@@ -9,7 +9,7 @@ from typing import Protocol
 from taskmedic.domain.command import CommandResult, CommandSpec, DataKey
 from taskmedic.ssm import outcomes
 from taskmedic.ssm.capture import Capture
-from taskmedic.ssm.command import BEAT_S, KILL_AFTER_S, Invocation, LineEnds, Mark, MarkReader
+from taskmedic.ssm.command import BEAT_S, GOODBYE, KILL_AFTER_S, Invocation, LineEnds, Mark, MarkReader
 from taskmedic.ssm.outcomes import Progress
 from taskmedic.ssm.session import (
     Broken,
@@ -113,9 +113,14 @@ class CommandRun:
             self._end(outcomes.silent(self._limits.silence_s))
 
     @property
+    def resend_at(self) -> float | None:
+        """When something of ours is to be sent again; None when the agent has all of it."""
+        return self._session.wake_at
+
+    @property
     def wake_at(self) -> float:
         """When ``tick`` is to be called if nothing arrives before."""
-        return min(self._deadline, self._silence_deadline, self._session.wake_at or self._deadline)
+        return min(self._deadline, self._silence_deadline, self.resend_at or self._deadline)
 
     def provide_data_key(self, key: DataKey, now: float) -> None:
         """Answers ``data_key_wanted``."""
@@ -184,10 +189,13 @@ class CommandRun:
                 self._note(timed_out=True)
             case "bad":
                 self._end(outcomes.script_damaged(), over=True)
-            case _ if word.isdecimal() and self._progress.timed_out:
-                self._end(outcomes.timed_out(self._spec, inside=True), over=True)
             case _ if word.isdecimal() and self._progress.started:
-                self._end(outcomes.exited(int(word)), over=True)
+                self._session.send_input(GOODBYE, now)
+                timed_out = self._progress.timed_out
+                self._end(
+                    outcomes.timed_out(self._spec, inside=True) if timed_out else outcomes.exited(int(word)),
+                    over=True,
+                )
 
     def _send_script(self, now: float) -> None:
         upload, self._upload = self._upload, ()

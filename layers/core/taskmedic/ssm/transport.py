@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _PING_S: Final = 30
 """NAT gateways and proxies cut a silent connection after about five minutes."""
+_SEND_S: Final = 30
+"""A peer that sends and does not read would hold us up for ever."""
 _LARGEST_FRAME: Final = 1024 * 1024
 
 
@@ -77,8 +79,11 @@ class WebSocketTransport:
         from websockets.exceptions import ConnectionClosed  # noqa: PLC0415
 
         try:
-            for message in messages:
-                await self._connection.send(message)
+            async with asyncio.timeout(_SEND_S):
+                for message in messages:
+                    await self._connection.send(message)
+        except TimeoutError:
+            raise ConnectionBroken(f"the gateway took nothing for {_SEND_S} s") from None
         except ConnectionClosed as error:
             raise ConnectionBroken(_closing(error)) from None
 
