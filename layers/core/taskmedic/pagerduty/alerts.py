@@ -149,9 +149,19 @@ def _looked_at(alert: Mapping[str, Any], names: Sequence[Names]) -> str:
     if not alert.get("body"):
         return f"{alert_text}: it has no details"
     if not names:
-        return f"{alert_text}: no ECS cluster in its dimensions, labels, tags, custom details or ARNs"
+        seen = _glimpse(alert["body"])
+        return f"{alert_text}: no ECS cluster in its dimensions, labels, tags, details or ARNs{seen}"
     found = ", ".join(_described(one) for one in names)
     return f"{alert_text}: {found}"
+
+
+def _glimpse(body: Any) -> str:
+    """What the details hold, for a person to see what could be mapped."""
+    details = body.get("details") if isinstance(body, Mapping) else None
+    if not isinstance(details, Mapping) or not details:
+        return ""
+    tags = f'; tags "{details["tags"]}"' if details.get("tags") else ""
+    return f" (it has {', '.join(map(str, list(details)[:8]))}{tags})"[:300]
 
 
 def _described(names: Names) -> str:

@@ -75,6 +75,14 @@ def _failed(error: TaskmedicError) -> Reply:
     return Reply(status, "failed", "not handled for a reason of ours; send it again")
 
 
+def execution_name(delivery_id: str) -> str:
+    """The name of the execution that a delivery starts: the same delivery again is no second run.
+
+    Step Functions keeps a name for 90 days, PagerDuty repeats a delivery for 2.
+    """
+    return f"pd-{hashlib.sha256(delivery_id.encode(errors='surrogatepass')).hexdigest()[:32]}"
+
+
 def _reply(received: Received, settings: ReceiveWebhookSettings, clients: Clients) -> Reply:
     if len(received.body) > MAX_BODY_BYTES:
         return Reply(
@@ -133,11 +141,7 @@ def _action(received: Received, settings: ReceiveWebhookSettings, clients: Clien
 def _start(
     start: Mapping[str, Any], key: str, what: str, settings: ReceiveWebhookSettings, clients: Clients
 ) -> Reply:
-    """Starts the execution whose name is made of ``key``: the same delivery again is no second run.
-
-    Step Functions keeps a name for 90 days, PagerDuty repeats a delivery for 2.
-    """
-    name = f"pd-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:32]}"
+    name = execution_name(key)
     with translated("cannot start the execution", settings.state_machine_arn):
         try:
             clients.get("stepfunctions").start_execution(
