@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,7 +92,7 @@ def node_sources(flags: Mapping[str, Any]) -> list[NodeSource]:
 def read_inventory(
     sources: Sequence[NodeSource], clients: Clients, *, wanted: Iterable[str] = (), quiet: bool = False
 ) -> Inventory:
-    """The inventory of ``sources``. What went wrong goes to stderr, and progress too while that is a terminal.
+    """The inventory of ``sources``. What went wrong goes to stderr; progress too, while that is a terminal.
 
     Errors are told and not raised, since the rest was read: see ``Inventory.errors``.
     """
@@ -127,6 +128,8 @@ def clients_for(profile: str | None, region: str | None = None) -> Clients:
         AwsUnreachable: the profile does not exist.
     """
     try:
+        # boto3 itself reads AWS_DEFAULT_REGION only; AWS's own CLI and the other SDKs read AWS_REGION first.
+        region = region or os.environ.get("AWS_REGION")
         return Clients(boto3.Session(profile_name=profile, region_name=region))
     except ProfileNotFound as error:
         raise AwsUnreachable(
