@@ -19,6 +19,23 @@ MARK = "TASKMEDIC_SANDBOX"
 ROUNDS = 100  # a process that the kernel holds back may never go
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# A container sees its own processes and its own file system. Here all containers share one machine, so what
+# lists these is told to keep to the container's, and shows nothing of the machine it runs on.
+_OWN = {
+    "bin/ps": f"""#!/bin/sh
+own=$(grep -lsz "^{MARK}=${MARK}$" /proc/[0-9]*/environ | cut -d/ -f3 | paste -sd, -)
+for word; do
+  shift
+  case $word in -eo) word=-o ;; -ef) word=-f ;; -e | -A | ax) continue ;; aux) word=u ;; esac
+  set -- "$@" "$word"
+done
+exec /bin/ps "$@" -p "${{own:-$$}}"
+""",
+    "bin/df": """#!/bin/sh
+exec /bin/df "$@" .
+""",
+}
+
 
 class NotExecutable(Exception):
     """The command's first word names nothing that can be run; the text is the agent's."""
@@ -52,7 +69,7 @@ class Box:
         """The working directory; made at the first call."""
         if not self._home.exists():
             self._home.mkdir(parents=True)
-            for name, text in self._image.files.items():
+            for name, text in {**_OWN, **self._image.files}.items():
                 path = self._home / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)

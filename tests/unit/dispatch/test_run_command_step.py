@@ -244,7 +244,7 @@ def test_the_summary_is_the_steps_outcome() -> None:
     assert (outcome["name"], outcome["type"], outcome["outcome"]) == ("dump", "command", "failed")
     assert outcome["summary"] == "2 of 3 nodes exited 0; 1 x exit 3"
     assert outcome["data"]["counts"] == {"exited": 3}
-    assert outcome["data"]["nodes"][0]["node"] == "t5/app"  # the failed first
+    assert outcome["data"]["results"][0]["node"] == "t5/app"  # the failed first
     assert outcome["data"]["slowest"][0] == {"node": "t0/app", "duration_s": 1}
     assert outcome["started_at"] <= outcome["ended_at"]
     assert len(json.loads(stored(outcome["evidence"][0]))) == 3
@@ -270,4 +270,4 @@ def test_the_step_data_of_500_nodes_is_bounded() -> None:
 
     assert len(json.dumps(outcome["data"])) <= 20_000
     assert outcome["data"]["counts"] == {"exited": 500}
-    assert len(outcome["data"]["nodes"]) + outcome["data"]["nodes_left_out"] == 500
+    assert len(outcome["data"]["results"]) + outcome["data"]["results_left_out"] == 500

@@ -245,8 +245,8 @@ def _data(results: Sequence[NodeResult], summed: DispatchSummary) -> dict[str, A
         "counts": summed.counts,
         "slowest": [{"node": r.node, "duration_s": r.duration_s} for r in summed.slowest],
         "failed": len(summed.failed),
-        "nodes": rows,
-        "nodes_left_out": len(results) - len(rows),
+        "results": rows,
+        "results_left_out": len(results) - len(rows),
     }
 
 
