@@ -134,14 +134,12 @@ class Causes:
         service = _service(order)
         bad = _definition(service.primary.definition, order.container)
         region = self.engine.region_of(order.cluster)
-        own = next((each["valueFrom"] for each in bad.get("secrets", [])), "")
         arn = f"arn:aws:secretsmanager:{region.name}:{region.account}:secret:{service.name}/token-Qx7Kd2"
-        secret = order.secret or own or arn
+        secret = order.secret or arn
         region.denied_secrets.add(secret)
         others = [each for each in bad.get("secrets", []) if each["valueFrom"] != secret]
-        return self._deploy(
-            service, {bad["name"]: {"secrets": [*others, {"name": "TOKEN", "valueFrom": secret}]}}
-        )
+        secrets = [*others, {"name": "TOKEN", "valueFrom": secret}]
+        return self._deploy(service, {bad["name"]: {"secrets": secrets}})
 
     def container_unhealthy(self, order: Order) -> list[Task]:
         """The container's own health check fails; the scheduler stops the task."""

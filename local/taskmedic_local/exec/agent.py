@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections import deque
 
 from taskmedic_local.exec.session import Session, WorkerCrashed
 from taskmedic_local.exec.terminal import Terminal
+
+log = logging.getLogger(__name__)
 
 RUNNING_AT_MOST = 2
 QUEUED_AT_MOST = 1
@@ -81,8 +83,11 @@ class Agent:
 
     async def _work(self, session: Session) -> None:
         try:
-            with contextlib.suppress(WorkerCrashed):
-                await session.run()
+            await session.run()
+        except WorkerCrashed:
+            pass
+        except Exception:
+            log.exception("a session's worker failed")
         finally:
             del self._running[session]
             self._left_running = {each for each in self._left_running if each.alive}

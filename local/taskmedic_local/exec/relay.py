@@ -18,6 +18,9 @@ from taskmedic_local.exec.wire import Wire, WireFaults, luck_of
 
 IDLE_TEXT = "Your session timed out due to inactivity and has been terminated."
 CLOSE_AFTER_S = 5.0
+# The agent hears late that the client has gone, and looks only before a read: a client that hangs up on the last words
+# of its command does not keep the agent from seeing the command's end. Without a network between them it would.
+NOTICED_AFTER_S = 0.05
 
 
 class Relay:
@@ -88,8 +91,7 @@ class Relay:
         """The client's connection is gone; the session lives on, paused."""
         if connection is self._client:
             self._client = None
-            if not self.over:
-                self._control(frames.PAUSE_PUBLICATION)
+            self._loop.call_later(NOTICED_AFTER_S, self._pause_without_client)
 
     def from_client(self, data: bytes) -> None:
         """Relay a frame to the agent."""
@@ -131,6 +133,10 @@ class Relay:
         self.over = True
         self._idle.cancel()
         self._on_over(self)
+
+    def _pause_without_client(self) -> None:
+        if self._client is None and not self.over:
+            self._control(frames.PAUSE_PUBLICATION)
 
     def _stir(self) -> None:
         self._idle.cancel()
