@@ -106,7 +106,7 @@ class Surveyor:
         beside = Beside(record, diagnosis.family, definition)
         if not diagnosis.benign:
             self._ask_former(beside)
-        self._ask_logs(beside, diagnosis.container)
+            self._ask_logs(beside, diagnosis.container)
         if diagnosis.category == "lb.health_check_failed":
             self._ask_health(beside, service or {})
         if diagnosis.family == "image_pull":

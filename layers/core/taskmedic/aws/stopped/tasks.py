@@ -85,7 +85,7 @@ def _described(ecs: Any, cluster: str, arns: Sequence[str]) -> tuple[list[dict[s
 
     def describe(batch: Sequence[str]) -> Any:
         with translated("cannot describe the tasks", cluster):
-            return ecs.describe_tasks(cluster=cluster, tasks=list(batch), include=["TAGS"])
+            return ecs.describe_tasks(cluster=cluster, tasks=list(batch))
 
     batches = [arns[at : at + BATCH] for at in range(0, len(arns), BATCH)]
     with ThreadPoolExecutor(THREADS, thread_name_prefix="describe") as pool:

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from taskmedic.domain.diagnosis.catalogue import CATEGORIES, Telling, fields_of
+from taskmedic.domain.diagnosis.culprit import container_meant
 from taskmedic.domain.diagnosis.exits import first_to_exit, meaning_of
 from taskmedic.domain.diagnosis.facts import facts_of
 from taskmedic.domain.diagnosis.logs import last_error
@@ -67,11 +68,11 @@ def diagnose(task: Mapping[str, Any] | TaskRecord, context: DiagnosisContext | N
 def _verdict(record: TaskRecord, context: DiagnosisContext) -> Verdict:
     by_text = _by_text(record)
     if by_text and by_text[0].rank is Rank.CAUSE:
-        return _text_verdict(record, *by_text)
+        return _text_verdict(record, context, *by_text)
     if category := DECISIVE_CODES.get(record.stop_code):
         return Verdict(category, Confidence.HIGH, Evidence("stopCode", record.stop_code))
     if by_text:
-        return _text_verdict(record, *by_text)
+        return _text_verdict(record, context, *by_text)
     return _verdict_without_words(record, context)
 
 
@@ -114,19 +115,13 @@ def _messages(record: TaskRecord) -> list[tuple[Message, tuple[Rule, ...]]]:
     return found
 
 
-def _text_verdict(record: TaskRecord, rule: Rule, message: Message) -> Verdict:
+def _text_verdict(record: TaskRecord, context: DiagnosisContext, rule: Rule, message: Message) -> Verdict:
     confidence = {
         Rank.CAUSE: Confidence.HIGH,
         Rank.CONSEQUENCE: Confidence.MEDIUM,
         Rank.OUTLINE: Confidence.LOW,
     }[rule.rank]
-    container = (
-        next((c for c in record.containers if c.name == message.container), None)
-        if message.container
-        else None
-    )
-    if container is None and len(record.containers) == 1:
-        container = record.containers[0]
+    container = container_meant(record, rule.category, message, context)
     return Verdict(
         rule.category, confidence, Evidence(message.source, message.text), message, container, rule.name
     )
@@ -153,12 +148,12 @@ def _told(record: TaskRecord, context: DiagnosisContext, verdict: Verdict) -> Di
     facts = facts_of(_wanted(verdict.category), verdict.message, record, verdict.container, context)
     facts |= _exit_facts(verdict.container)
     error = _last_error(context, verdict.container)
-    if error:
-        facts["last_error"] = error
     telling = Telling(facts)
     loop = "" if category.benign else _crash_loop(record, context)
     advice = telling.advise(category.advice)
     cause = telling.tell(category.cause)
+    if error:
+        cause = f"{cause} Its log ends with: {error}"
     if loop:
         cause = f"{cause} {loop}"
         advice = ("This repeats: roll back, or set the desired count to 0 until it is mended.", *advice)
@@ -210,8 +205,9 @@ def _crash_loop(record: TaskRecord, context: DiagnosisContext) -> str:
     stops = len(near) + 1
     if stops < CRASH_LOOP_STOPS:
         return ""
-    minutes = max(1, round((at - min(near)).total_seconds() / 60))
-    return f"Crash loop: {stops} stops in {minutes} minutes on {record.revision or 'this revision'}."
+    minutes = round((at - min(near)).total_seconds() / 60)
+    span = f"in {minutes} minutes" if minutes > 1 else "within a minute"
+    return f"Crash loop: {stops} stops {span} on {record.revision or 'this revision'}."
 
 
 def _benign(label: str) -> bool:

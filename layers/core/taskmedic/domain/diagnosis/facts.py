@@ -71,6 +71,7 @@ _PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
         "user": (r"unable to find (?:user|group) ([^\s:]{1,64})",),
     }.items()
 }
+_PREFIXES = {"port": "port ", "target_group": "target group "}
 _PHRASES = {
     "endpoint_policy": "endpoint policy allows",
     "repository_policy": "no resource-based policy",
@@ -101,7 +102,7 @@ def _from_text(name: str, text: str) -> str:
         return _PHRASES[name] if _PHRASES[name] in text else ""
     for pattern in _PATTERNS.get(name, ()):
         if found := pattern.search(text):
-            return found[1].rstrip(".:,;)(")
+            return _PREFIXES.get(name, "") + found[1].rstrip(".:,;)(")
     return ""
 
 

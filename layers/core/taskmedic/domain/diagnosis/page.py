@@ -21,12 +21,9 @@ def page(group: Group, moments: Sequence[Moment]) -> str:
         f"{one.category}, {'benign' if one.benign else 'a fault'}, confidence {one.confidence.value}",
         *_facts(group),
         "",
-        textwrap.fill(one.cause, WIDTH),
+        _filled(one.cause),
     ]
-    advice = [
-        textwrap.fill(line, WIDTH, initial_indent=f"{number:2}. ", subsequent_indent="    ")
-        for number, line in enumerate(one.advice, start=1)
-    ]
+    advice = [_filled(line, f"{number:2}. ") for number, line in enumerate(one.advice, start=1)]
     tasks = [f"  {record.task_arn}" for record in group.records[:TASKS_SHOWN]]
     if len(group.records) > TASKS_SHOWN:
         tasks.append(f"  and {len(group.records) - TASKS_SHOWN} more")
@@ -38,6 +35,18 @@ def page(group: Group, moments: Sequence[Moment]) -> str:
         _section(f"Tasks ({len(group.records)})", tasks),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _filled(text: str, mark: str = "") -> str:
+    """Broken at spaces only: an ARN stays whole, so that it can be copied."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _facts(group: Group) -> list[str]:

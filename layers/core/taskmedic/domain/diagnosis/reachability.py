@@ -32,7 +32,7 @@ class Network:
 
 
 def reachability(network: Network, family: str) -> tuple[str, ...]:
-    """Facts of the way out for a failure of that family, one line each; the first says whether there is one."""
+    """Facts of the way out for a failure of that family, a line each; the first says if there is one."""
     return tuple(_facts(network, NEEDED.get(family, ())))
 
 

@@ -168,14 +168,14 @@ CONTAINER = (
     Category(
         "lb.health_check_failed",
         "The load balancer found the task unhealthy.",
-        "Load balancer health check failed in {target_group}",
+        "Load balancer health check failed: {target_group}",
         "The load balancer got no good answer from the task, so ECS stopped it. An exit code 0 or 143 is "
         "then only the clean "
         "end.",
         (
             Line("reason_code", "The target group says: {reason_code}."),
             (
-                "Check path, port and expected codes of the health check in {target_group} against what the "
+                "Check path, port and expected codes of {target_group}'s health check against what the "
                 "application serves."
             ),
             "Let the load balancer's security group in to the task on that port.",
@@ -219,7 +219,6 @@ APP = (
         "{container} exited with code {exit_code}",
         "{exit_meaning}.",
         (
-            Line("last_error", "The last error in its log: {last_error}"),
             Line("exit_advice", "{exit_advice}"),
             "Read the last log lines of {container}: it stopped first; the others were stopped by ECS.",
             "If it began with a deployment, roll back.",

@@ -69,11 +69,13 @@ class Telling:
         self._facts = facts
 
     def tell(self, template: str) -> str:
-        text = "".join(
-            literal + (self._word(name) if name else "")
-            for literal, name, _, _ in string.Formatter().parse(template)
-        )
-        return text[:1].upper() + text[1:]
+        """The text, with a capital at its beginning unless it begins with a name."""
+        parts = []
+        for literal, name, _, _ in string.Formatter().parse(template):
+            parts += [literal, self._word(name) if name else ""]
+        text = "".join(parts)
+        begins_with_name = not parts[0] and self._begins_with_fact(template)
+        return text if begins_with_name else text[:1].upper() + text[1:]
 
     def advise(self, advice: tuple[Advice, ...]) -> tuple[str, ...]:
         return tuple(
@@ -81,6 +83,9 @@ class Telling:
             for line in advice
             if isinstance(line, str) or self._facts.get(line.needs)
         )
+
+    def _begins_with_fact(self, template: str) -> bool:
+        return bool(self._facts.get(template[1:].partition("}")[0]))
 
     def _word(self, name: str) -> str:
         return self._facts.get(name) or PLAIN_WORDS[name]
