@@ -181,7 +181,7 @@ def not_understood(stage: Stage) -> Scene:
     event_id = put_event(stage.clients, broken)
     ended = stage.follow(stage.started_by(lambda given: given.get("id") == event_id))
     stage.story.say(f"  {ended.error}: {ended.cause}")
-    queue = stage.outputs["UndeliverableEventsQueueUrl"]
+    queue = stage.outputs["DeadLetterQueueUrl"]
     sqs = stage.clients.get("sqs")
     got = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0).get("Messages", [])
     kept = [message for message in got if json.loads(message["Body"]).get("id") == event_id]
@@ -258,7 +258,7 @@ def _containers(stage: Stage, service: str) -> list[str]:
 def _in_ledger(stage: Stage, *ended: Execution) -> bool:
     """Whether the ledger holds, for each execution, its decision with the same reason."""
     pages = (
-        stage.clients.get("dynamodb").get_paginator("scan").paginate(TableName=stage.outputs["LedgerTable"])
+        stage.clients.get("dynamodb").get_paginator("scan").paginate(TableName=stage.outputs["LedgerTableName"])
     )
     reasons = {item["reason"]["S"] for page in pages for item in page["Items"] if "reason" in item}
     return all((each.output or {}).get("reason") in reasons for each in ended)
