@@ -13,6 +13,9 @@ MAX_SCRIPT_BYTES = 128_000
 """Longest script, in bytes of UTF-8. Linux takes no argument of 128 KiB or more, and the container's shell
 gets the script as one."""
 
+MAX_TIMEOUT_S = 86_400
+"""Session Manager ends every session after a day at the latest."""
+
 MAX_OUTPUT_BYTES = 100_000_000
 """Default of CommandSpec.max_output_bytes: a Lambda function's /tmp holds 512 MB."""
 
@@ -68,11 +71,14 @@ class CommandSpec:
                 where="shell: false",
                 remedy="Give the program and its arguments as argv, or leave out shell: false.",
             )
-        if self.timeout_s <= 0 or self.max_output_bytes <= 0:
+        if not 0 < self.timeout_s <= MAX_TIMEOUT_S:
             raise CommandInvalid(
-                "the timeout and the largest output must be more than nothing",
-                where="timeout_s, max_output_bytes",
+                f"a timeout of {self.timeout_s:g} s",
+                where="timeout_s",
+                remedy=f"Give 1 to {MAX_TIMEOUT_S} s.",
             )
+        if self.max_output_bytes <= 0:
+            raise CommandInvalid("no output would be allowed", where="max_output_bytes")
         _check_text(self.text, "script" if self.script else "argv")
         if self.argv and not self.argv[0].strip():
             raise CommandInvalid("the program's name is empty", where="argv[0]", remedy="Name a program.")
@@ -98,7 +104,7 @@ def _check_text(text: str, where: str) -> None:
             where=where,
             remedy="Put it into the image or into S3, and let a short script fetch and run it.",
         )
-    if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
+    if not any(line.strip() and not line.lstrip().startswith("#") for line in text.split("\n")):
         raise CommandInvalid("there is nothing to run", where=where, why="it is empty or only a comment")
     if reference := _PARAMETER_REFERENCE.search(text):
         raise CommandInvalid(

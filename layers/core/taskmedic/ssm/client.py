@@ -6,15 +6,15 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from taskmedic.domain.command import CommandResult, CommandSpec, DataKey, StreamSession
 from taskmedic.domain.errors import CommandMayHaveRun, TaskmedicError
 from taskmedic.ssm import outcomes
-from taskmedic.ssm.command import Invocation, prepare
+from taskmedic.ssm.command import prepare
 from taskmedic.ssm.run import CommandRun, Limits, OutputSink
-from taskmedic.ssm.session import Session
+from taskmedic.ssm.session import DataKeyWanted, Session
 from taskmedic.ssm.transport import Connect, ConnectionBroken, Transport, connect_websocket
 
 OpenSession = Callable[[str], Awaitable[StreamSession]]
@@ -57,19 +57,35 @@ async def run_command(
     began = clock()
     invocation = prepare(spec, new_nonce())
     try:
-        stream = await open_session(invocation.command_line)
+        stream = await _opened(open_session(invocation.command_line), terminate, limits)
     except TaskmedicError as error:
         # Without an answer it is open whether the call arrived, and the agent starts without us.
         result = outcomes.not_opened(
             error.reason(), error.remedy, may_have_run=isinstance(error, CommandMayHaveRun)
         )
         return replace(result, duration_s=clock() - began)
-    conversation = _Conversation(stream, spec, invocation, sink, resume, data_key, connect, limits, clock)
+    now = clock()
+    session = Session(stream, started_ms=time.time_ns() // 1_000_000, now=now)
+    run = CommandRun(spec, invocation, session, sink=sink, limits=limits, now=now)
+    trouble = ""
     try:
-        result = await conversation.result()
+        result = await _Conversation(run, stream, limits, connect, resume, data_key, clock).result()
     finally:
-        trouble = "" if conversation.over else await _ended(stream.session_id, terminate, limits)
+        if not run.over:
+            trouble = await _ended(stream.session_id, terminate, limits)
     return replace(result, duration_s=clock() - began, remedy=f"{result.remedy} {trouble}".strip())
+
+
+async def _opened(opening: Awaitable[StreamSession], terminate: Terminate, limits: Limits) -> StreamSession:
+    """The new session. If this task is cancelled meanwhile, the session is awaited, and ended."""
+    future = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait([future], timeout=limits.connect_s)
+        if future.done() and not future.cancelled() and not future.exception():
+            await _ended(future.result().session_id, terminate, limits)
+        raise
 
 
 async def _ended(session_id: str, terminate: Terminate, limits: Limits) -> str:
@@ -84,113 +100,89 @@ async def _ended(session_id: str, terminate: Terminate, limits: Limits) -> str:
     return ""
 
 
+@dataclass(frozen=True)
 class _Conversation:
     """Carries frames between a CommandRun and its connection."""
 
-    def __init__(
-        self,
-        stream: StreamSession,
-        spec: CommandSpec,
-        invocation: Invocation,
-        sink: OutputSink,
-        resume: Resume | None,
-        data_key: GenerateDataKey | None,
-        connect: Connect,
-        limits: Limits,
-        clock: Callable[[], float],
-    ) -> None:
-        self._stream = stream
-        self._resume = resume
-        self._data_key = data_key
-        self._connect = connect
-        self._limits = limits
-        self._clock = clock
-        now = clock()
-        session = Session(stream, started_ms=time.time_ns() // 1_000_000, now=now)
-        self._run = CommandRun(spec, invocation, session, sink=sink, limits=limits, now=now)
-
-    @property
-    def over(self) -> bool:
-        return self._run.over
+    run: CommandRun
+    stream: StreamSession
+    limits: Limits
+    connect: Connect
+    resume: Resume | None
+    data_key: GenerateDataKey | None
+    clock: Callable[[], float]
 
     async def result(self) -> CommandResult:
+        """The command's result, over one connection or, if it breaks, over a second."""
         try:
-            transport = await self._connect(self._stream.stream_url, self._limits.connect_s)
+            transport = await self.connect(self.stream.stream_url, self.limits.connect_s)
         except ConnectionBroken as error:
             return outcomes.not_connected(str(error))
         try:
             return await self._over(transport)
         except ConnectionBroken as error:
-            reason = str(error)
-        again = await self._reconnect()
-        if again is None:
-            return self._lost(reason)
+            first = str(error)
         try:
-            return await self._over(again)
+            return await self._over(await self._reconnected())
         except ConnectionBroken as error:
-            return self._lost(f"{reason}; and again, after it was resumed: {error}")
+            return self.run.lost(f"{first}; {error}")
 
     async def _over(self, transport: Transport) -> CommandResult:
         """The result, over this connection. Raises ConnectionBroken when it ends before there is one."""
         try:
-            while self._run.result is None:
-                if self._run.data_key_wanted:
-                    await self._answer_data_key()
+            while self.run.result is None:
+                if wanted := self.run.data_key_wanted:
+                    await self._answer(wanted)
                 await self._send(transport)
-                await self._receive(transport, self._run.wake_at)
+                await self._receive(transport, self.run.wake_at)
             await self._take_leave(transport)
-            return self._run.result
+            return self.run.result
         finally:
             await transport.close()
 
     async def _take_leave(self, transport: Transport) -> None:
         """Sends what is left; after an end mark, until the wrapper has been let go. Nothing depends on it."""
-        until = self._clock() + FAREWELL_S
+        until = self.clock() + FAREWELL_S
         try:
             await self._send(transport)
-            while self._run.over and self._run.resend_at is not None and self._clock() < until:
-                await self._receive(transport, min(until, self._run.resend_at))
+            while self.run.over and self.run.resend_at is not None and self.clock() < until:
+                await self._receive(transport, min(until, self.run.resend_at))
                 await self._send(transport)
         except ConnectionBroken:
-            return
+            return  # the agent was quicker
 
     async def _send(self, transport: Transport) -> None:
-        if outgoing := self._run.outgoing():
+        if outgoing := self.run.outgoing():
             await transport.send(outgoing)
 
     async def _receive(self, transport: Transport, until: float) -> None:
-        arrived = await transport.receive(max(0.0, until - self._clock()))
-        now = self._clock()
-        self._run.receive(arrived, now)
-        self._run.tick(now)
+        arrived = await transport.receive(max(0.0, until - self.clock()))
+        now = self.clock()
+        self.run.receive(arrived, now)
+        self.run.tick(now)
 
-    async def _answer_data_key(self) -> None:
-        wanted = self._run.data_key_wanted
-        assert wanted is not None
-        if self._data_key is None:
-            self._run.refuse_data_key("this client may not use KMS", self._clock())
+    async def _answer(self, wanted: DataKeyWanted) -> None:
+        if self.data_key is None:
+            self.run.refuse_data_key("this client may not use KMS", self.clock())
             return
         try:
-            key = await self._data_key(wanted.key_id, wanted.encryption_context)
-            self._run.provide_data_key(key, self._clock())
-        except (TaskmedicError, ValueError) as error:
-            self._run.refuse_data_key(str(error), self._clock())
+            key = await self.data_key(wanted.key_id, wanted.encryption_context)
+            self.run.provide_data_key(key, self.clock())
+        except TaskmedicError as error:
+            self.run.refuse_data_key(error.reason(), self.clock())
 
-    async def _reconnect(self) -> Transport | None:
+    async def _reconnected(self) -> Transport:
         """One attempt to take the session up again; whether ECS Exec allows it is not known."""
-        if self._resume is None or self._run.result is not None:
-            return None
+        if self.resume is None:
+            raise ConnectionBroken("it cannot be resumed")
         try:
-            token = await asyncio.wait_for(self._resume(self._stream.session_id), self._limits.terminate_s)
-            if not token:
-                return None
-            transport = await self._connect(self._stream.stream_url, self._limits.connect_s)
-        except (TaskmedicError, TimeoutError, ConnectionBroken):
-            return None
-        self._run.reconnected(token, self._clock())
+            token = await asyncio.wait_for(self.resume(self.stream.session_id), self.limits.terminate_s)
+        except TaskmedicError as error:
+            raise ConnectionBroken(f"resuming it failed: {error.reason()}") from error
+        except TimeoutError:
+            raise ConnectionBroken("no answer from ssm:ResumeSession") from None
+        if not token:
+            raise ConnectionBroken("the session is over")
+        transport = await self.connect(self.stream.stream_url, self.limits.connect_s)
+        self.run.reconnected(token, self.clock())
         return transport
-
-    def _lost(self, reason: str) -> CommandResult:
-        self._run.lost(reason)
-        assert self._run.result is not None
-        return self._run.result

@@ -61,8 +61,8 @@ _UPLOAD = (
     "while [ $n -gt 0 ]&&IFS= read -r l;do s=$s$l;n=$((n-1));done;"
     '[ ${{#s}} -eq {length} ]||{{ m bad;exit 1;}};s=$(printf "%b." "$s");'
 )
-# The full stop keeps newlines at the script's end, which $() would take away; without it, printf failed: it is
-# no builtin of some shells, and a program takes no long argument. From here on the wrapper's own stderr is
+# The full stop keeps newlines at the script's end, which $() would take away; without it, printf failed: it
+# is no builtin of some shells, and a program takes no long argument. From here on the wrapper's own stderr is
 # closed, so that its shell says nothing about a command that died of a signal.
 _START = "case $s in *.);;*)m bad;exit 1;;esac;s=${s%.};m start;exec 3>&2 2>/dev/null;"
 # Ends the command when its time is over, by signals to the process group, which the wrapper and its watchdog

@@ -21,8 +21,6 @@ class Progress:
     """False while a long script is still to be sent: then nothing of it has run."""
     timed_out: bool = False
     """The wrapper said that it ends the command."""
-    heard: bool = False
-    """At least one frame arrived."""
 
 
 # What AWS's agent has been seen or reported to say, and what helps. The first match counts.
@@ -141,9 +139,9 @@ def _ended_early(message: str, gap: bool, progress: Progress, spec: CommandSpec)
     )
 
 
-def not_started(after_s: float, progress: Progress) -> CommandResult:
-    """The start deadline passed."""
-    said = "sent nothing" if not progress.heard else "did not start the command"
+def not_started(after_s: float, progress: Progress, *, heard: bool) -> CommandResult:
+    """The start deadline passed; ``heard`` tells whether the agent sent anything."""
+    said = "did not start the command" if heard else "sent nothing"
     return CommandResult(
         outcome=Outcome.COULD_NOT_START,
         reason=f"The agent in the container {said} within {after_s:g} s.",
@@ -182,9 +180,9 @@ def silent(after_s: float) -> CommandResult:
     )
 
 
-def lost(reason: str, progress: Progress) -> CommandResult:
+def lost(reason: str, progress: Progress, *, heard: bool) -> CommandResult:
     """The connection broke, and the session could not be taken up again."""
-    if not progress.heard:
+    if not heard:
         return CommandResult(
             outcome=Outcome.NOT_REACHABLE,
             reason=f"The data channel was closed before the agent said anything: {reason}.",

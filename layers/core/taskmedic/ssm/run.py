@@ -18,7 +18,6 @@ from taskmedic.ssm.session import (
     ErrorOutput,
     ExitStatus,
     Output,
-    Ready,
     Session,
 )
 
@@ -95,7 +94,7 @@ class CommandRun:
         """Takes what arrived."""
         output: list[bytes] = []
         for event in self._session.receive(raw_frames, now):
-            if isinstance(event, (Output, ErrorOutput)):
+            if isinstance(event, Output):
                 output.append(event.data)
                 continue
             self._take_output(output, now)
@@ -137,13 +136,14 @@ class CommandRun:
         self._heard_at = now
         self._session.reconnected(token, now)
 
-    def lost(self, reason: str) -> None:
+    def lost(self, reason: str) -> CommandResult:
         """The connection broke and there is no other."""
-        self._end(outcomes.lost(reason, self._progress))
+        return self._end(outcomes.lost(reason, self._progress, heard=self._session.heard))
 
-    def _take_event(self, event: ExitStatus | DataKeyWanted | Ready | Closed | Broken) -> None:
-        self._note(heard=True)
+    def _take_event(self, event: ErrorOutput | ExitStatus | DataKeyWanted | Closed | Broken) -> None:
         match event:
+            case ErrorOutput(data):  # beside the terminal's stream, so there are no marks in it
+                self._keep(self._line_ends.feed(data))
             case DataKeyWanted():
                 self.data_key_wanted = event
             case ExitStatus(code) if self._marks is None:
@@ -154,8 +154,8 @@ class CommandRun:
                 self._end(outcomes.closed(message, gap, self._progress, self._spec), over=True)
             case Broken(reason):
                 self._end(outcomes.broken(reason))
-            case ExitStatus() | Ready():
-                pass
+            case ExitStatus():
+                pass  # the wrapper's; the command's comes by its end mark
 
     def _take_output(self, pieces: list[bytes], now: float) -> None:
         if not pieces:
@@ -163,8 +163,6 @@ class CommandRun:
         data = b"".join(pieces)
         pieces.clear()
         self._heard_at = now
-        if not self._progress.heard:
-            self._note(heard=True)
         if self._marks is None:
             self._note(started=True)
             self._keep(self._line_ends.feed(data))
@@ -176,6 +174,8 @@ class CommandRun:
                 self._keep(found)
 
     def _take_mark(self, word: str, now: float) -> None:
+        if self.result is not None:
+            return
         match word:
             case "ready":
                 self._send_script(now)
@@ -204,7 +204,7 @@ class CommandRun:
         self._note(script_sent=True)
 
     def _take_rest(self) -> None:
-        self._keep(self._marks.rest() if self._marks else self._line_ends.rest())
+        self._keep((self._marks.rest() if self._marks else b"") + self._line_ends.rest())
 
     def _keep(self, output: bytes) -> None:
         if self.result is not None or not output:
@@ -219,13 +219,14 @@ class CommandRun:
     def _late(self) -> CommandResult:
         if self._progress.started or self._marks is None:
             return outcomes.timed_out(self._spec, inside=False)
-        return outcomes.not_started(self._limits.start_s, self._progress)
+        return outcomes.not_started(self._limits.start_s, self._progress, heard=self._session.heard)
 
     @property
     def _silence_deadline(self) -> float:
         return self._heard_at + self._limits.silence_s if self._beats else self._deadline
 
-    def _end(self, result: CommandResult, *, over: bool = False) -> None:
+    def _end(self, result: CommandResult, *, over: bool = False) -> CommandResult:
+        """Keeps the first result, with what there is of the output."""
         if self.result is None:
             self.over = over
             self.result = replace(
@@ -234,6 +235,7 @@ class CommandRun:
                 tail=self._capture.tail,
                 total_bytes=self._capture.total_bytes,
             )
+        return self.result
 
     def _note(self, **seen: bool) -> None:
         self._progress = replace(self._progress, **seen)

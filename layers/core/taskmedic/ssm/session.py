@@ -64,11 +64,6 @@ class DataKeyWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """The agent is past its handshake, or does without: from now on it takes input."""
-
-
-@dataclass(frozen=True, slots=True)
 class Closed:
     """The session is over. ``message`` is empty at a normal end."""
 
@@ -84,7 +79,7 @@ class Broken:
     reason: str
 
 
-Event = Output | ErrorOutput | ExitStatus | DataKeyWanted | Ready | Closed | Broken
+Event = Output | ErrorOutput | ExitStatus | DataKeyWanted | Closed | Broken
 
 
 class Session:
@@ -109,7 +104,6 @@ class Session:
         self._cipher: SessionCipher | None = None
         self._handshake: list[dict[str, Any]] | None = None  # the actions asked for, once they were
         self._challenge = ""
-        self._ready = False
         self._over = False
         self._say_hello(stream.token)
 
@@ -131,8 +125,13 @@ class Session:
         return events
 
     def send_input(self, data: bytes, now: float) -> None:
-        """Sends at most 1,024 bytes to the command's terminal, after ``Ready``: earlier input is lost."""
+        """Sends at most 1,024 bytes to the terminal. Not before its first output: they would be lost."""
         self._send_stream(PayloadType.OUTPUT, self._cipher.encrypt(data) if self._cipher else data, now)
+
+    @property
+    def heard(self) -> bool:
+        """Whether anything came from the agent."""
+        return self._inbound.expected > 0
 
     @property
     def wake_at(self) -> float | None:
@@ -189,8 +188,7 @@ class Session:
             self._outbound.acknowledged(frames.acknowledged_sequence(frame), now)
         elif frame.kind == frames.CHANNEL_CLOSED:
             self._over = True
-            message = frames.json_object(frame).get("Output", "") if frame.payload else ""
-            events.append(Closed(str(message or "").strip(), gap=self._inbound.has_gap))
+            events.append(Closed(_closing_message(frame), gap=self._inbound.has_gap))
 
     def _deliver(self, frame: Frame, now: float, events: list[Event]) -> None:
         if self._over:
@@ -201,10 +199,8 @@ class Session:
                 payload = self._cipher.decrypt(payload)
             match frame.payload_type:
                 case PayloadType.OUTPUT:
-                    self._become_ready(events)
                     events.append(Output(payload))
                 case PayloadType.ERROR_OUTPUT:
-                    self._become_ready(events)
                     events.append(ErrorOutput(payload))
                 case PayloadType.EXIT_CODE:
                     events.append(ExitStatus(_exit_code(payload)))
@@ -212,19 +208,12 @@ class Session:
                     self._take_handshake_request(frame, now, events)
                 case PayloadType.ENCRYPTION_CHALLENGE_REQUEST:
                     self._answer_challenge(frame, now)
-                case PayloadType.HANDSHAKE_COMPLETE:
-                    self._become_ready(events)
                 case _:
-                    pass  # port sessions' flags and what is yet to be invented
+                    pass  # the handshake's end, with words for a person; flags of port sessions; what may come
         except (DecryptionFailed, FrameInvalid) as error:
             # It was in order and its digest fitted: the agent itself sent what makes no sense.
             self._over = True
             events.append(Broken(str(error)))
-
-    def _become_ready(self, events: list[Event]) -> None:
-        if not self._ready:
-            self._ready = True
-            events.append(Ready())
 
     def _take_handshake_request(self, frame: Frame, now: float, events: list[Event]) -> None:
         if self._handshake is not None:
@@ -282,6 +271,14 @@ class Session:
 
     def _date(self, now: float) -> int:
         return int(self._epoch_ms + now * 1000)
+
+
+def _closing_message(frame: Frame) -> str:
+    """Why the session is over. It is over whatever the payload looks like."""
+    try:
+        return str(frames.json_object(frame).get("Output") or "").strip()
+    except FrameInvalid:
+        return ""
 
 
 def _answer(action: dict[str, Any], kms: dict[str, Any] | None) -> dict[str, Any]:

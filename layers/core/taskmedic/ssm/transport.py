@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
 
+# The library logs URLs and whole messages, session tokens among them, when somebody switches on debugging.
+_NO_LOG: Final = logging.Logger("taskmedic.ssm.websocket", level=logging.CRITICAL + 1)  # noqa: LOG001
 _PING_S: Final = 30
 """NAT gateways and proxies cut a silent connection after about five minutes."""
 _SEND_S: Final = 30
@@ -59,6 +62,7 @@ async def connect_websocket(url: str, timeout_s: float) -> Transport:
             ping_timeout=_PING_S,
             close_timeout=1,
             max_size=_LARGEST_FRAME,
+            logger=_NO_LOG,
         )
     except TimeoutError as error:
         raise ConnectionBroken(f"no answer within {timeout_s:g} s") from error
