@@ -31,7 +31,13 @@ from taskmedic.aws.exec import backing_off
 from taskmedic.aws.host_answer import read_answer
 from taskmedic.domain import nodes
 from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
-from taskmedic.domain.errors import CommandInvalid, CommandMayHaveRun, ExecAgentNotReady, TaskmedicError
+from taskmedic.domain.errors import (
+    AwsRefused,
+    CommandInvalid,
+    CommandMayHaveRun,
+    ExecAgentNotReady,
+    TaskmedicError,
+)
 from taskmedic.domain.nodes import Node
 from taskmedic.ssm.command import KILL_AFTER_S, prepare
 from taskmedic.ssm.run import OutputSink
@@ -45,7 +51,7 @@ NOT_THERE_YET_S = 15  # for how long GetCommandInvocation may say InvocationDoes
 TERMINAL = frozenset({"Success", "Cancelled", "TimedOut", "Failed"})
 # docker exec's output compressed on stdout, and the last bytes of it as they are on stderr.
 HOST_SCRIPT = (
-    "{{ docker exec {container} {command} 2>&1 | tee /dev/fd/3 | tail -c 400 >&2; }} 3>&1"
+    "{{ docker exec {container} {command} </dev/null 2>&1 | tee /dev/fd/3 | tail -c 400 >&2; }} 3>&1"
     " | gzip -c | base64 | tr -d '\\n'"
 )
 
@@ -71,7 +77,12 @@ class HostRunner:
                 outcome=Outcome.CONNECTION_LOST, reason=error.reason(), remedy=error.remedy
             )
         except TaskmedicError as error:
-            result = CommandResult(outcome=Outcome.NOT_REACHABLE, reason=error.text(), may_have_run=False)
+            result = CommandResult(
+                outcome=Outcome.NOT_REACHABLE,
+                reason=error.reason(),
+                remedy=error.remedy,
+                may_have_run=False,
+            )
         return replace(result, duration_s=time.monotonic() - began)
 
 
@@ -91,6 +102,14 @@ class _HostCall:
         command_id = await backing_off(lambda: self._off_loop(self._send, instance, script))
         try:
             answer = await self._awaited(command_id, instance)
+        except TaskmedicError as error:
+            trouble = await self._cancelled(command_id, instance)
+            raise CommandMayHaveRun(
+                "the command was sent, and what became of it cannot be seen",
+                where=command_id,
+                why=error.text(),
+                remedy=f"See in the container whether it ran before you run it again. {trouble}".rstrip(),
+            ) from error
         except BaseException:
             await asyncio.shield(self._cancelled(command_id, instance))
             raise
@@ -117,12 +136,7 @@ class _HostCall:
             if answer and answer["Status"] in TERMINAL:
                 return answer
             if answer is None and passed > NOT_THERE_YET_S:
-                raise CommandMayHaveRun(
-                    "SSM lost sight of the command",
-                    where=command_id,
-                    why=f"GetCommandInvocation knew nothing of it for {NOT_THERE_YET_S} s",
-                    remedy="See in the container whether it ran before you run it again.",
-                )
+                raise AwsRefused(f"GetCommandInvocation knew nothing of it for {NOT_THERE_YET_S} s")
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads the polls
             pause = min(longest, pause * 1.5)
         return None
