@@ -1,0 +1,174 @@
+"""A runbook and a trigger become a plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskmedic.domain.errors import OptionInvalid
+from taskmedic.domain.node_source import NodesSpec
+from taskmedic.domain.runbooks.loading import load_text
+from taskmedic.domain.runbooks.models import MAX_STEPS
+from taskmedic.domain.runbooks.plan import plan_for
+from taskmedic.domain.triggers import Target, Trigger
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+
+
+def target(service: str, **more: str) -> Target:
+    return Target(**{"account": ACCOUNT, "region": REGION, "cluster": "prod", "service": service} | more)
+
+
+def planned(text: str, *targets: Target, **options: str) -> dict[str, Any]:
+    trigger = Trigger("pagerduty", "key", "", target=targets[0] if targets else Target(), targets=targets)
+    return plan_for(load_text(text, "test.yaml"), trigger, options, own_account=ACCOUNT, own_region=REGION)
+
+
+def runbook(steps: str, *, options: str = "{}", nodes: str = "{clusters: [prod]}") -> str:
+    return f"name: test\ndescription: A test's.\noptions: {options}\nnodes: {nodes}\nsteps:\n{steps}"
+
+
+def test_option_and_trigger_are_filled_in_and_node_and_steps_are_left_for_the_step() -> None:
+    text = runbook(
+        "  - name: one\n"
+        "    stopped_tasks: {cluster: '${trigger.cluster}', service: '${option.service}', since: 5m}\n"
+        "  - {name: two, command: {script: 'echo ${option.service} ${node.name} ${steps.one.summary}'}}\n",
+        options="{service: {default: '${trigger.service}'}}",
+    )
+
+    one, two = planned(text, target("checkout"))["steps"]
+
+    assert one["spec"]["cluster"] == "prod"
+    assert one["spec"]["service"] == "checkout"
+    assert one["spec"]["since_s"] == 300
+    assert two["spec"]["script"] == "echo checkout ${node.name} ${steps.one.summary}"
+
+
+def test_values_are_quoted_in_a_script_and_nowhere_else() -> None:
+    text = runbook(
+        "  - {name: one, command: {script: 'jstack ${option.pid}'}}\n"
+        "  - {name: two, command: {argv: [jstack, '${option.pid}']}}\n",
+        options="{pid: {required: true}}",
+    )
+
+    one, two = planned(text, target("checkout"), pid="1; rm -rf /")["steps"]
+
+    assert one["spec"]["script"] == "jstack '1; rm -rf /'"
+    assert two["spec"]["argv"] == ["jstack", "1; rm -rf /"]
+
+
+def test_the_whole_script_may_be_an_option() -> None:
+    text = runbook(
+        "  - {name: one, command: {script: '${unquotedoption.command}'}}\n",
+        options="{command: {required: true}}",
+    )
+
+    assert (
+        planned(text, target("checkout"), command="uptime; df")["steps"][0]["spec"]["script"] == "uptime; df"
+    )
+
+
+def test_several_targets_are_several_sources_and_several_looks() -> None:
+    text = runbook(
+        "  - {name: errors, stopped_tasks: {cluster: '${trigger.cluster}', service: '${trigger.service}'}}\n"
+        "  - {name: top, command: {script: top -b -n1}}\n",
+        nodes="{clusters: ['${trigger.cluster}'], services: ['${trigger.service}']}",
+    )
+
+    plan = planned(text, target("checkout"), target("search"), target("checkout"))
+
+    assert [source["services"] for source in plan["nodes"]["sources"]] == [["checkout"], ["search"]]
+    assert [(step["name"], step["spec"].get("service")) for step in plan["steps"]] == [
+        ("errors", "checkout"),
+        ("errors-2", "search"),
+        ("top", None),
+    ]
+
+
+def test_many_targets_do_not_make_more_steps_than_an_execution_can_carry() -> None:
+    text = runbook("  - {name: errors, stopped_tasks: {service: '${trigger.service}'}}\n")
+
+    plan = planned(text, *[target(f"service-{number}") for number in range(20)])
+
+    assert len(plan["steps"]) == MAX_STEPS
+
+
+def test_a_target_for_which_an_option_is_missing_is_left_out_when_another_has_it() -> None:
+    text = runbook(
+        "  - {name: errors, stopped_tasks: {service: '${option.service}'}}\n",
+        options="{service: {required: true, default: '${trigger.service}'}}",
+    )
+
+    plan = planned(text, target(""), target("checkout"))
+
+    assert [step["spec"]["service"] for step in plan["steps"]] == ["checkout"]
+
+
+def test_nodes_of_another_region_are_read_there() -> None:
+    text = runbook("  - {name: top, command: {script: top}}\n", nodes="{clusters: ['${trigger.cluster}']}")
+
+    here = planned(text, target("checkout"))
+    there = planned(text, target("checkout", region="eu-west-1"))
+
+    assert "region" not in here["nodes"]["sources"][0]
+    assert there["nodes"]["sources"][0]["region"] == "eu-west-1"
+
+
+@pytest.mark.parametrize("place", ["nodes", "stop_task"])
+def test_an_empty_name_never_widens_what_is_acted_on(place: str) -> None:
+    """An empty service in a node source means every service of the cluster."""
+    if place == "nodes":
+        text = runbook(
+            "  - {name: top, command: {script: top}}\n",
+            nodes="{clusters: [prod], services: ['${trigger.service}']}",
+        )
+    else:
+        text = runbook(
+            "  - {name: stop, stop_task: {reason: hung, cluster: prod, task: '${trigger.service}'}}\n"
+        )
+
+    with pytest.raises(OptionInvalid, match="the trigger names no service"):
+        planned(text, target(""))
+
+
+def test_a_filter_with_an_option_in_it_is_checked_once_it_is_filled() -> None:
+    text = runbook(
+        "  - {name: top, command: {script: top}}\n",
+        options="{filter: {default: ''}}",
+        nodes="{clusters: [prod], filter: '${option.filter}'}",
+    )
+
+    assert NodesSpec.from_json(planned(text, target("checkout"))["nodes"])
+    with pytest.raises(OptionInvalid, match="the nodes of runbook test cannot be understood"):
+        planned(text, target("checkout"), filter="ECS:Container-Image:")
+
+
+def test_a_duration_may_be_an_option() -> None:
+    text = runbook(
+        "  - {name: errors, stopped_tasks: {since: '${option.since}'}}\n", options="{since: {default: 15m}}"
+    )
+
+    assert planned(text, target("checkout"))["steps"][0]["spec"]["since_s"] == 900
+    with pytest.raises(OptionInvalid, match="since of step errors is no duration"):
+        planned(text, target("checkout"), since="soon")
+
+
+def test_a_plan_too_long_to_travel_is_refused() -> None:
+    text = runbook(
+        f"  - {{name: a, command: {{script: 'echo{' ${option.x}' * 5}'}}}}\n",
+        options="{x: {required: true}}",
+    )
+
+    with pytest.raises(OptionInvalid, match="the options of runbook test are too long"):
+        planned(text, target("checkout"), x="y" * 15_000)
+
+
+def test_the_plan_says_which_text_of_the_runbook_it_was_made_from() -> None:
+    text = runbook("  - {name: errors, stopped_tasks: {}}\n")
+
+    plan = planned(text, target("checkout"))
+
+    assert plan["runbook"] == "test"
+    assert plan["revision"] == load_text(text, "other.yaml").revision
+    assert plan["revision"] != load_text(text + "# changed\n", "test.yaml").revision
