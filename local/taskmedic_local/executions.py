@@ -33,6 +33,11 @@ class StartExecution:
         if len(request.get("input", "").encode()) > MAX_INPUT_BYTES:
             text = f"The state machine input is larger than {MAX_INPUT_BYTES} bytes"
             return answer_error(environ, start_response, "ValidationException", text)
+        try:
+            json.loads(request.get("input", "{}"))
+        except ValueError as error:
+            text = f"Invalid State Machine Execution Input: '{error}'"
+            return answer_error(environ, start_response, "InvalidExecutionInput", text)
         body = json.dumps(request).encode()
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
@@ -81,7 +86,7 @@ def _status_change(execution: Any) -> dict[str, Any]:
         "startDate": int(execution.start_date.timestamp() * 1000),
         "stopDate": int(execution.stop_date.timestamp() * 1000),
         "input": execution.execution_input,
-        "output": json.dumps(execution.output) if succeeded else None,
+        "output": execution.output if succeeded else None,
         "inputDetails": {"included": True},
         "outputDetails": {"included": True} if succeeded else None,
         "error": execution.error,

@@ -19,8 +19,8 @@ OPERATION_KEY = "taskmedic.operation"
 class Front:
     """Routes by path prefix, then by service and operation, then to moto.
 
-    An application mounted for a service finds in environ the account of the caller's credentials (as moto sees
-    it), the region and the operation, under ``ACCOUNT_KEY``, ``REGION_KEY`` and ``OPERATION_KEY``.
+    An application mounted for a service finds in environ the account of the caller's credentials, the region
+    and the operation, under ``ACCOUNT_KEY``, ``REGION_KEY`` and ``OPERATION_KEY``.
     """
 
     def __init__(

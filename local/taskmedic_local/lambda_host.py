@@ -1,6 +1,6 @@
 """The process from which the functions' processes are forked, each running AWS's own runtime client.
 
-It has imported what every function imports from outside this project, so that a worker is up in milliseconds
+It has imported what the functions import from outside this project, so that a worker is up in milliseconds
 instead of most of a second. It is started as ``python -m taskmedic_local.lambda_host FD`` and speaks JSON
 lines over the socket FD: ``{"spawn": worker, …}`` (with the worker's log pipe as a file descriptor) and
 ``{"kill": worker}`` come in, each is answered; ``{"exited": worker, "status": n}`` goes out by itself. When
@@ -21,7 +21,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-# Slow to import, the same for every function, and starting no thread.
+# Slow to import, and starting no thread.
 PRELOADED = (
     "boto3",
     "aws_lambda_powertools.logging",
@@ -29,6 +29,9 @@ PRELOADED = (
     "aws_lambda_powertools.tracing",
     "aws_xray_sdk.core",
     "http.client",
+    "pydantic",
+    "re2",
+    "yaml",
     "awslambdaric.lambda_runtime_marshaller",
 )
 

@@ -22,6 +22,8 @@ from taskmedic_local.workers import WorkerHost
 log = logging.getLogger(__name__)
 
 DEFAULT_POOL_SIZE = 8
+# Processes of one function that start at the same time: a burst of short calls is served sooner by those there are.
+AT_ONCE = 2
 INIT_LIMIT_S = 60.0  # for a process to load its handler on a busy machine; Lambda allows 10 s
 # Lambda's limit of a synchronous answer. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_ANSWER_BYTES = 6 * 1024 * 1024
@@ -155,9 +157,11 @@ class Lambdas:
         if worker is None:
             return None
         pending = self._pending[worker.function.name]
+        if not worker.served:
+            worker.served = True
+            self._grow(worker.function)
         with self._changed:
             worker.call = None
-            worker.served = True
             self._changed.wait_for(lambda: pending or worker.ended)
             if worker.ended:
                 return None
@@ -214,8 +218,9 @@ class Lambdas:
         with self._changed:
             own = [w for w in self._workers.values() if w.function.name == function.name and not w.ended]
             free = sum(1 for w in own if w.call is None)
+            starting = sum(1 for w in own if not w.served)
             bound = function.reserved_concurrency or self._pool_size
-            if len(self._pending[function.name]) <= free or len(own) >= bound:
+            if len(self._pending[function.name]) <= free or starting >= AT_ONCE or len(own) >= bound:
                 return
         self._start_worker(function)
 

@@ -26,7 +26,7 @@ import jsonata
 from botocore.config import Config
 from jsonata.jexception import JException
 from jsonata.utils import Utils
-from moto.stepfunctions.parser.api import HistoryEventType
+from moto.stepfunctions.parser.api import ExecutionStatus, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
     FailureEventException,
@@ -183,6 +183,9 @@ def wire(on_status: StatusListener, time_scale: float) -> None:
 
     def terminated(self: Any) -> None:
         self._reflect_execution_status()
+        if self.execution.exec_status == ExecutionStatus.SUCCEEDED:
+            # As text, which is what DescribeExecution gives; moto would give a bare string without its quotes.
+            self.execution.output = json.dumps(self.execution.output)
         on_status(self.execution)
 
     def wait_interval(_self: Any, env: Any, wait_seconds: float) -> None:

@@ -185,6 +185,10 @@ def _substituted(definition: Any, substitutions: Mapping[str, Any]) -> dict[str,
         separator, lines = definition["Fn::Join"]
         definition = separator.join(lines)
     parts = _SUBSTITUTION.split(json.dumps(json.loads(definition)))
+    if unknown := set(parts[1::2]) - set(substitutions):
+        raise TemplateInvalid(
+            f"a state machine's definition uses ${{{unknown.pop()}}}, which nothing substitutes"
+        )
     return {"Fn::Join": ["", [substitutions[part] if at % 2 else part for at, part in enumerate(parts)]]}
 
 
