@@ -90,6 +90,19 @@ def build(world: World, aws: LocalAws) -> None:
         _standalone(world, batch, region)
 
 
+def crowd(world: World, region: Region, clusters: int, tasks: int) -> None:
+    """Clusters ``crowd-0``, ``crowd-1``, … of so many tasks each, which have been running for an hour."""
+    with world.engine.change():
+        content = _family(
+            "crowd", [_container("app", CHECKOUT_IMAGE, "crowd", memory=512)], cpu="256", memory="512"
+        )
+        definition = register(region, content, [], world.engine.clock())
+        for number in range(clusters):
+            cluster = _cluster(region, f"crowd-{number}", {})
+            for _ in range(tasks):
+                world.engine.settle(cluster, definition, Placement(exec_enabled=True), HOUR_S)
+
+
 def _cluster(region: Region, name: str, content: Json) -> Cluster:
     settings = [{"name": "containerInsights", "value": "enabled"}]
     tags = [{"key": "environment", "value": name}]

@@ -11,14 +11,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from taskmedic_local import small_world
 from taskmedic_local.answers import Environ, StartResponse, answer_error, answer_json, json_body
 from taskmedic_local.ecs.api import EcsApi
-from taskmedic_local.ecs.causes import Causes, Order
+from taskmedic_local.ecs.api_tasks import find_task
+from taskmedic_local.ecs.causes import CauseInvalid, Causes, Order, container_of
 from taskmedic_local.ecs.engine import Emit, Engine, Pace
-from taskmedic_local.ecs.errors import EcsError
-from taskmedic_local.ecs.model import Cluster, Container, Json, Service, Task
+from taskmedic_local.ecs.errors import EcsError, task_not_found
+from taskmedic_local.ecs.model import Cluster, Container, Json, Task
 from taskmedic_local.ecs.schedule import Clock
 from taskmedic_local.ecs.services import Scheduler
 from taskmedic_local.exec.aws import DEFAULT_ACCOUNT, LocalAws
@@ -31,6 +33,8 @@ from taskmedic_local.exec.sessions_api import OPERATIONS as SESSIONS
 from taskmedic_local.exec.sessions_api import SessionsApi
 from taskmedic_local.front import ACCOUNT_KEY, OPERATION_KEY, REGION_KEY, Front
 from taskmedic_local.server import Server, WsgiApp
+from taskmedic_local.world_control import PREFIX as CONTROL_PREFIX
+from taskmedic_local.world_control import WorldControl
 
 DEFAULT_REGION = "us-east-1"
 DISCONNECTED = "The execute command failed due to an internal error. Try again later."
@@ -83,6 +87,7 @@ class World:
         front.mount_service("ecs", wsgi(self.ecs.handle))
         front.mount_service("ssm", wsgi(self.sessions.handle), SESSIONS)
         front.mount_service("ssm", wsgi(self.run_command.handle), RUN_COMMAND)
+        front.mount_path(CONTROL_PREFIX, WorldControl(self))
         server.on_upgrade(PATH, self.gateway.accept)
 
     def seed(self) -> None:
@@ -107,27 +112,51 @@ class World:
         """
         return self.engine.cluster(account, region, name)
 
-    def service(self, cluster: str, name: str) -> Service:
-        """A service's record, in the default account and region."""
-        return self.cluster(cluster).services[name]
-
-    def strike(
-        self, cause: str, cluster: str, service: str = "", task: str = "", **how: object
-    ) -> list[Task]:
-        """Let tasks die of ``cause``, in the default account and region; see ``Causes`` and ``Order``.
+    def container(self, cluster: str, task: str, name: str) -> Container:
+        """A container's record, in the default account and region; ``task`` is an id or ARN.
 
         Raises:
-            CauseInvalid: No such cause, or nothing that it could hit.
-            EcsError: No such cluster.
+            EcsError: No such cluster or task.
+            CauseInvalid: No such container in the task.
         """
-        found = self.cluster(cluster)
-        order = Order(
-            found,
-            service=found.services[service] if service else None,
-            task=found.tasks[task.rsplit("/", 1)[-1]] if task else None,
-            **how,  # type: ignore[arg-type]
-        )
-        return self.causes.strike(cause, order)
+        found = find_task(self.cluster(cluster), task)
+        if found is None:
+            raise task_not_found()
+        return container_of(found, name)
+
+    def strike(
+        self,
+        cause: str,
+        cluster: str,
+        service: str = "",
+        task: str = "",
+        *,
+        account: str = DEFAULT_ACCOUNT,
+        region: str = DEFAULT_REGION,
+        **how: Any,
+    ) -> list[Task]:
+        """Let tasks die of ``cause``; see ``Causes``, and ``Order`` for how.
+
+        Raises:
+            CauseInvalid: No such cause or service, or nothing that it could hit.
+            EcsError: No such cluster or task.
+            TypeError: No such way in ``how``.
+        """
+        found = self.cluster(cluster, account, region)
+        if service and service not in found.services:
+            raise CauseInvalid(f"service: cluster {cluster} has no service {service!r}")
+        hit = find_task(found, task) if task else None
+        if task and hit is None:
+            raise task_not_found()
+        if "log_lines" in how:
+            how["log_lines"] = tuple(how["log_lines"])
+        return self.causes.strike(cause, Order(found, found.services.get(service), hit, **how))
+
+    def crowd(
+        self, clusters: int, tasks: int, *, account: str = DEFAULT_ACCOUNT, region: str = DEFAULT_REGION
+    ) -> None:
+        """Add clusters ``crowd-0``, ``crowd-1``, … with so many running tasks each; no process is started."""
+        small_world.crowd(self, self.engine.region(account, region), clusters, tasks)
 
     def connect_agent(self, container: Container, *, connected: bool) -> None:
         """Cut a container's agent off from the gateway, or bring it back; DescribeTasks does not show it."""

@@ -117,7 +117,7 @@ class Causes:
         self.engine.region_of(order.cluster).crashing_images[image] = crash
         tasks = _running(service)
         for task in tasks:
-            container = _container(task, order.container)
+            container = container_of(task, order.container)
             self.engine.container_exits(task, container, crash.exit_code, log_lines=list(crash.log_lines))
         return tasks
 
@@ -144,7 +144,7 @@ class Causes:
     def container_unhealthy(self, order: Order) -> list[Task]:
         """The container's own health check fails; the scheduler stops the task."""
         task = _task(order)
-        _container(task, order.container).health = "UNHEALTHY"
+        container_of(task, order.container).health = "UNHEALTHY"
         self.engine.stop(task, code="ServiceSchedulerInitiated", reason=wording.CONTAINER_UNHEALTHY)
         return [task]
 
@@ -171,7 +171,7 @@ class Causes:
     def hang(self, order: Order) -> list[Task]:
         """The container stops answering, but does not stop."""
         task = _task(order)
-        container = _container(task, order.container)
+        container = container_of(task, order.container)
         container.health = "UNHEALTHY"
         self.engine.log_lines(task, container, list(order.log_lines or HANG_LOG))
         return [task]
@@ -199,7 +199,7 @@ class Causes:
 
     def _exits(self, order: Order, code: int, reason: str, lines: tuple[str, ...]) -> list[Task]:
         task = _task(order)
-        container = _container(task, order.container)
+        container = container_of(task, order.container)
         self.engine.container_exits(task, container, code, reason=reason, log_lines=list(lines))
         return [task]
 
@@ -237,7 +237,12 @@ def _task(order: Order) -> Task:
     raise CauseInvalid("there is no running task")
 
 
-def _container(task: Task, name: str) -> Container:
+def container_of(task: Task, name: str) -> Container:
+    """A task's container by its name; the first essential one for the empty name.
+
+    Raises:
+        CauseInvalid: There is none of that name.
+    """
     for container in task.containers:
         if container.name == name or (not name and container.essential):
             return container

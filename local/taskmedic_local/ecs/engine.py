@@ -163,7 +163,7 @@ class Engine:
         task.pull_started_at, task.pull_stopped_at = began - 12, began - 2
         self._run(task, began)
         for container in task.containers:
-            self._agent_runs(container, task)
+            self._agent_runs(container, task, began + 5)
             container.health = "HEALTHY" if "healthCheck" in container.definition else "UNKNOWN"
         task.version = 4
         task.updated_at = began
@@ -313,13 +313,13 @@ class Engine:
         if task.last_status == "RUNNING" and task.exec_enabled:
             for container in task.containers:
                 if container.last_status == "RUNNING":
-                    self._agent_runs(container, task)
+                    self._agent_runs(container, task, self.clock())
             self._changed(task)
 
-    def _agent_runs(self, container: Container, task: Task) -> None:
+    def _agent_runs(self, container: Container, task: Task, at: float) -> None:
         if task.exec_enabled:
             container.agent_status = "RUNNING"
-            container.agent_started_at = self.clock()
+            container.agent_started_at = at
 
     def _turns_healthy(self, task: Task) -> None:
         """Health is not in the event, so that there is none."""

@@ -131,8 +131,9 @@ class Task:
 
     @property
     def health(self) -> str:
-        """The worst of its essential containers', as DescribeTasks shows it."""
-        states = {each.health for each in self.containers if each.essential}
+        """The worst of its essential containers' that have a health check, as DescribeTasks shows it."""
+        checked = [each for each in self.containers if each.essential and "healthCheck" in each.definition]
+        states = {each.health for each in checked} or {"UNKNOWN"}
         return next((state for state in ("UNHEALTHY", "UNKNOWN") if state in states), "HEALTHY")
 
 

@@ -18,8 +18,9 @@ from taskmedic_local.exec.wire import Wire, WireFaults, luck_of
 
 IDLE_TEXT = "Your session timed out due to inactivity and has been terminated."
 CLOSE_AFTER_S = 5.0
-# The agent hears late that the client has gone, and looks only before a read: a client that hangs up on the last words
-# of its command does not keep the agent from seeing the command's end. Without a network between them it would.
+# The agent hears late that the client has gone, and looks only before a read: a client that hangs up on the
+# last words of its command does not keep the agent from seeing the command's end. Without a network between
+# them it would.
 NOTICED_AFTER_S = 0.05
 
 

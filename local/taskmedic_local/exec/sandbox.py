@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -114,7 +115,16 @@ class Sandbox:
 
     def __init__(self) -> None:
         self._id = uuid.uuid4().hex
-        self._root = Path(tempfile.mkdtemp(prefix="taskmedic-containers-"))
+        self._lock = threading.Lock()
+        self._made: Path | None = None
+
+    @property
+    def _root(self) -> Path:
+        """Made at the first need, so that a process that is killed before leaves nothing."""
+        with self._lock:
+            if self._made is None:
+                self._made = Path(tempfile.mkdtemp(prefix="taskmedic-containers-"))
+            return self._made
 
     def box(self, container: str, image: Image) -> Box:
         """The folder of the container with that runtime id."""
@@ -128,7 +138,9 @@ class Sandbox:
 
     def end(self, container: str) -> None:
         """End the container's processes and remove its folder."""
-        home = self._root / container
+        if self._made is None:
+            return
+        home = self._made / container
         if home.exists():
             _end_marked(f"{self._id}/{container}")
             shutil.rmtree(home, ignore_errors=True)
@@ -136,8 +148,9 @@ class Sandbox:
 
     def close(self) -> None:
         """End the processes of all containers and remove every folder."""
-        _end_marked(f"{self._id}/")
-        shutil.rmtree(self._root, ignore_errors=True)
+        if self._made:
+            _end_marked(f"{self._id}/")
+            shutil.rmtree(self._made, ignore_errors=True)
 
 
 def _end_marked(prefix: str) -> None:
