@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol, Self
 
 import click
 
-from taskmedic.domain.dispatch import NodeResult
+from taskmedic.domain.dispatch import NOT_STARTED, NodeResult
 from taskmedic.domain.nodes import Node
 from taskmedic_cli.common import console
 
@@ -167,7 +167,9 @@ class ManyView(_Spooled):
     """A heading and the output of each node, in the order in which they end."""
 
     def done(self, result: NodeResult, file: IO[bytes]) -> None:
-        sys.stdout.write(f"==> {result.node}: {ending(result)} <==\n")
+        if result.outcome == NOT_STARTED:
+            return
+        sys.stdout.write(f"==> {result.node}: {result.label} <==\n")
         sys.stdout.flush()
         shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()

@@ -13,6 +13,7 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
 from taskmedic.domain.errors import (
     AccessDenied,
@@ -106,4 +107,11 @@ def translated(what: str, where: str = "") -> Iterator[None]:
     except BotoCoreError as error:
         raise AwsUnreachable(
             what, where=where, why=str(error), remedy="Check the network and the endpoint."
+        ) from error
+    except ResponseParserError as error:  # no BotoCoreError, and its text holds the whole answer
+        raise AwsRefused(
+            what,
+            where=where,
+            why="the answer was no answer of AWS",
+            remedy="Check that the endpoint is AWS and that no proxy answers in its place.",
         ) from error
