@@ -7,11 +7,11 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-# 429 and 429_without_reset; a status such as 500, 503, 401 or 404; no answer before or after the effect; a
-# connection closed before or after it; note_limit: as if the incident held 2,000 notes; edit_refused: 403
-# to an edited note.
+# 429 with the time of its reset, or without; any other status of an error; a time-out or a closed connection
+# before or after the effect; timeout_late: the effect comes when the client has long given up; note_limit: as
+# if the incident held 2,000 notes.
 KINDS = re.compile(
-    r"[45]\d\d|429_without_reset|timeout_before|timeout_after|close_before|close_after|note_limit|edit_refused"
+    r"[45]\d\d|429_without_reset|timeout_before|timeout_after|timeout_late|close_before|close_after|note_limit"
 )
 
 

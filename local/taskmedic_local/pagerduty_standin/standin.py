@@ -150,15 +150,15 @@ class PagerDutyStandIn:
                     return self._answered(api_request)
                 finally:
                     self._rest.note_limit_reached = False
-            case "timeout_before" | "timeout_after" | "close_before" | "close_after":
+            case "timeout_before" | "timeout_after" | "timeout_late" | "close_before" | "close_after":
                 if fault.kind.endswith("after"):
                     self._answered(api_request)
                 if fault.kind.startswith("timeout"):
                     self._closed.wait(fault.seconds)
+                if fault.kind == "timeout_late":
+                    self._answered(api_request)
                 _hang_up(request)
                 return None
-            case "edit_refused":
-                return _refusal(403)
             case "429_without_reset":
                 return _refusal(429)
             case "429":

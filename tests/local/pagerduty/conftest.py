@@ -1,0 +1,130 @@
+"""The report step between moto's AWS in this process and the stand-in behind a real socket."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from taskmedic.aws.clients import Clients
+from taskmedic.domain.errors import TaskmedicError
+from taskmedic.pagerduty.http import Patience
+from taskmedic.settings import ReportSettings
+from taskmedic.steps import report
+from taskmedic_local.pagerduty_standin import PagerDutyStandIn
+from taskmedic_local.server import Server
+
+EMAIL = "taskmedic@example.com"
+TOKEN = "token-of-the-stand-in"
+SECRET = "whsec-of-the-stand-in"
+
+
+@pytest.fixture
+def pagerduty() -> Iterator[PagerDutyStandIn]:
+    standin: PagerDutyStandIn
+    server = Server(lambda *request: standin(*request))  # noqa: PLW0108  it is made when the port is known
+    standin = PagerDutyStandIn(
+        url=f"http://127.0.0.1:{server.port}/pagerduty",
+        token=TOKEN,
+        from_email=EMAIL,
+        signing_secret=SECRET,
+        seconds_per_hour=0.2,
+    )
+    server.start()
+    yield standin
+    standin.close()
+    server.stop()
+
+
+class Aws:
+    """Clients are made once: that is what takes time."""
+
+    def __init__(self) -> None:
+        self.clients = Clients()
+        self.secretsmanager = boto3.client("secretsmanager")
+        self.dynamodb = boto3.client("dynamodb")
+        self.sns = boto3.client("sns")
+        self.sqs = boto3.client("sqs")
+        secret = {"token": TOKEN, "from": EMAIL, "routing_key": "r" * 32}
+        self.secretsmanager.create_secret(Name="api", SecretString=json.dumps(secret))
+
+    def table(self) -> str:
+        keys = {"pk": "HASH", "sk": "RANGE"}
+        name = uuid.uuid4().hex
+        self.dynamodb.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],  # type: ignore[typeddict-item]
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        return name
+
+    def topic(self, inbox: str) -> str:
+        topic = self.sns.create_topic(Name=uuid.uuid4().hex)["TopicArn"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])
+        self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"])
+        return topic
+
+
+class Reporter:
+    """The ``report`` function as the state machine drives it: tried again while PagerDuty is unavailable."""
+
+    def __init__(self, aws: Aws, url: str) -> None:
+        self._aws = aws
+        self._inbox = aws.sqs.create_queue(QueueName=uuid.uuid4().hex)["QueueUrl"]
+        self.settings = ReportSettings(
+            region="us-east-1",
+            stage="test",
+            ledger_table=aws.table(),
+            pagerduty_api_secret_id="api",
+            pagerduty_api_url=url,
+            pagerduty_events_url=url,
+            notify_topic_arn=aws.topic(self._inbox),
+            slack_secret_id="",
+        )
+        self.undelivered: list[dict[str, Any]] = []
+
+    def once(self, event: dict[str, Any], *, remaining: float = 60.0) -> dict[str, Any]:
+        """One call of the function. Waiting takes no time; no answer within 0.3 s is none."""
+        patience = Patience(remaining=lambda: remaining, sleep=lambda _: None, answer_s=0.3)
+        return report.run(event, self.settings, self._aws.clients, patience)
+
+    def __call__(self, event: dict[str, Any], tries: int = 4) -> dict[str, Any] | None:
+        """Retry and Catch of the state ``Report``: None when the report went to the queue."""
+        for _ in range(tries):
+            try:
+                return self.once(event)
+            except TaskmedicError as error:
+                if type(error).__name__ != "PagerDutyUnavailable":  # as Step Functions matches it
+                    break
+        self.undelivered.append(event)
+        return None
+
+    def redrive(self) -> None:
+        """What a redrive does: each message goes to the function, and stays when it fails again."""
+        for event in list(self.undelivered):
+            message = {"messageId": "m-1", "body": json.dumps(event)}
+            if not self.once({"Records": [message]})["batchItemFailures"]:
+                self.undelivered.remove(event)
+
+    def published(self) -> list[dict[str, Any]]:
+        """What the topic's readers got so far."""
+        answer = self._aws.sqs.receive_message(QueueUrl=self._inbox, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    with pytest.MonkeyPatch.context() as patched, mock_aws():
+        patched.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield Aws()
+
+
+@pytest.fixture
+def reporter(aws: Aws, pagerduty: PagerDutyStandIn) -> Reporter:
+    return Reporter(aws, pagerduty.account.url)
