@@ -1,0 +1,205 @@
+"""The ledger, over moto's DynamoDB in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from taskmedic.aws.ledger import Ledger, stamp
+from taskmedic.domain.errors import AwsRefused
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+TASK = "arn:aws:ecs:us-east-1:123456789012:task/prod/1d0c7a5e9b8f4c2e"
+FIRST, SECOND = "arn:aws:states:us-east-1:1:execution:remediation:first", "arn:…:second"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client(
+            "dynamodb", region_name="us-east-1", aws_access_key_id="any", aws_secret_access_key="any"
+        )
+
+
+@pytest.fixture
+def dynamodb(client: Any) -> Iterator[Any]:
+    client.create_table(
+        TableName="ledger",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    yield client
+    client.delete_table(TableName="ledger")
+
+
+@pytest.fixture
+def ledger(dynamodb: Any) -> Ledger:
+    return Ledger("ledger", dynamodb)
+
+
+def items(dynamodb: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(item["pk"]["S"], item["sk"]["S"]): item for item in dynamodb.scan(TableName="ledger")["Items"]}
+
+
+def test_a_trigger_is_claimed_once(ledger: Ledger) -> None:
+    assert ledger.claim_trigger("k", execution_arn=FIRST, at=NOON).won
+
+    again = ledger.claim_trigger("k", execution_arn=SECOND, at=NOON)
+
+    assert not again.won
+    assert not again.late
+    assert again.earlier["execution_arn"] == FIRST
+
+
+def test_a_repeat_is_kept_under_its_own_execution(ledger: Ledger, dynamodb: Any) -> None:
+    ledger.claim_trigger("k", execution_arn=FIRST, at=NOON)
+
+    ledger.claim_trigger("k", execution_arn=SECOND, at=NOON)
+    ledger.record_decision("k", execution_arn=SECOND, at=NOON, decision="skip", reason="seen before")
+
+    assert ("trigger#k", "repeat#second") in items(dynamodb)
+    assert ledger.decision("k")["execution_arn"] == FIRST
+
+
+def test_the_same_execution_may_claim_twice(ledger: Ledger) -> None:
+    """Step Functions calls the function again when it died after claiming."""
+    ledger.claim_trigger("k", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7)
+
+    assert ledger.claim_trigger("k", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7).won
+
+
+def test_an_event_older_than_one_seen_before_is_late(ledger: Ledger) -> None:
+    ledger.claim_trigger(f"{TASK}#8", execution_arn=FIRST, at=NOON, task_arn=TASK, version=8)
+
+    claim = ledger.claim_trigger(f"{TASK}#7", execution_arn=SECOND, at=NOON, task_arn=TASK, version=7)
+
+    assert (claim.won, claim.late) == (False, True)
+    assert claim.earlier["version"] == 8
+
+
+def test_a_newer_event_of_the_same_task_is_taken(ledger: Ledger) -> None:
+    ledger.claim_trigger(f"{TASK}#7", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7)
+
+    assert ledger.claim_trigger(f"{TASK}#8", execution_arn=SECOND, at=NOON, task_arn=TASK, version=8).won
+
+
+def test_a_decision_is_kept_with_its_reason(ledger: Ledger, dynamodb: Any) -> None:
+    ledger.claim_trigger("k", execution_arn=FIRST, at=NOON)
+
+    ledger.record_decision(
+        "k",
+        execution_arn=FIRST,
+        at=NOON,
+        decision="run",
+        reason="why",
+        runbook="diagnose",
+        not_chosen=[{"runbook": "other", "reason": "diagnose comes first"}],
+        version=7,
+    )
+
+    decision = ledger.decision("k")
+    assert (decision["decision"], decision["reason"], decision["runbook"]) == ("run", "why", "diagnose")
+    assert decision["not_chosen"] == [{"runbook": "other", "reason": "diagnose comes first"}]
+    assert decision["at"] == "2026-11-21T12:00:00.000Z"
+    assert decision["version"] == 7
+    assert int(items(dynamodb)["trigger#k", "decision"]["expires_at"]["N"]) > NOON.timestamp()
+
+
+def test_a_trigger_never_seen_has_no_decision(ledger: Ledger) -> None:
+    assert ledger.decision("k") == {}
+
+
+def test_stops_of_a_service_come_back_oldest_first_and_only_since_then(ledger: Ledger) -> None:
+    for minutes in (50, 10, 30):
+        ledger.record_stop(
+            "arn:aws:ecs:us-east-1:1:cluster/prod",
+            "checkout",
+            f"{TASK}{minutes}",
+            NOON - timedelta(minutes=minutes),
+            category="container.oom_killed",
+            revision="checkout:42",
+            execution_arn=FIRST,
+        )
+    ledger.record_stop("prod", "search", TASK, NOON, category="c", revision="r", execution_arn=FIRST)
+
+    stops = ledger.recent_stops("prod", "checkout", NOON - timedelta(minutes=40))
+
+    assert [stop["at"] for stop in stops] == ["2026-11-21T11:30:00.000Z", "2026-11-21T11:50:00.000Z"]
+    assert stops[0]["category"] == "container.oom_killed"
+
+
+def test_one_stop_written_twice_is_one_stop(ledger: Ledger) -> None:
+    for _ in range(2):
+        ledger.record_stop("prod", "checkout", TASK, NOON, category="c", revision="r", execution_arn=FIRST)
+
+    assert len(ledger.recent_stops("prod", "checkout", NOON)) == 1
+
+
+def test_actions_are_kept_apart_from_stops(ledger: Ledger) -> None:
+    ledger.record_action("prod", "", TASK, NOON, reason="Taskmedic: hung", execution_arn=FIRST)
+
+    assert ledger.recent_stops("prod", "", NOON) == []
+    (action,) = ledger.recent_actions("prod", "", NOON)
+    assert (action["task"], action["reason"]) == (TASK, "Taskmedic: hung")
+
+
+def test_a_lock_has_one_owner(ledger: Ledger) -> None:
+    assert ledger.acquire_lock("node", "one", 60, now=1000)
+
+    assert not ledger.acquire_lock("node", "two", 60, now=1030)
+
+
+def test_a_lock_is_free_once_its_time_is_over(ledger: Ledger) -> None:
+    ledger.acquire_lock("node", "one", 60, now=1000)
+
+    assert ledger.acquire_lock("node", "two", 60, now=1062)
+
+
+def test_its_owner_may_prolong_a_lock(ledger: Ledger) -> None:
+    ledger.acquire_lock("node", "one", 60, now=1000)
+
+    assert ledger.acquire_lock("node", "one", 60, now=1030)
+    assert not ledger.acquire_lock("node", "two", 60, now=1085)
+
+
+def test_a_lock_given_back_is_free_and_anothers_is_not_given_back(ledger: Ledger) -> None:
+    ledger.acquire_lock("node", "one", 60, now=1000)
+
+    ledger.release_lock("node", "two")
+    assert not ledger.acquire_lock("node", "two", 60, now=1001)
+
+    ledger.release_lock("node", "one")
+    assert ledger.acquire_lock("node", "two", 60, now=1001)
+
+
+def test_a_dispatch_is_halted_from_the_moment_it_is_said(ledger: Ledger) -> None:
+    assert not ledger.halted("run-1/dump")
+
+    ledger.halt("run-1/dump")
+
+    assert ledger.halted("run-1/dump")
+    assert not ledger.halted("run-1/other")
+
+
+def test_a_run_remembers_its_note(ledger: Ledger) -> None:
+    assert ledger.note_of("Q1", "run-1") is None
+
+    ledger.remember_note("Q1", "run-1", "PNOTE")
+
+    assert ledger.note_of("Q1", "run-1") == "PNOTE"
+    assert ledger.note_of("Q1", "run-2") is None
+
+
+def test_a_table_that_is_not_there_is_an_error_of_ours(dynamodb: Any) -> None:
+    with pytest.raises(AwsRefused, match=r"cannot write to the ledger \(trigger#k\)"):
+        Ledger("other", dynamodb).claim_trigger("k", execution_arn=FIRST, at=NOON)
+
+
+def test_a_time_is_written_in_utc_and_one_width() -> None:
+    assert stamp(datetime.fromisoformat("2026-01-02T03:04:05.6+02:00")) == "2026-01-02T01:04:05.600Z"

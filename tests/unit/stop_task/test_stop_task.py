@@ -1,0 +1,402 @@
+"""Stopping tasks: only those named, recognised by their reason, waited for until all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from taskmedic.aws.clients import Access
+from taskmedic.domain.errors import (
+    AccessDenied,
+    ClusterNotFound,
+    ServiceNotFound,
+    StepInvalid,
+    TaskNotFound,
+    TooManyTargets,
+)
+from taskmedic.settings import StopTaskSettings
+from taskmedic.steps import stop_task
+
+SETTINGS = StopTaskSettings(region="us-east-1", ledger_table="ledger")
+CLUSTER = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
+NOW = datetime.now(UTC)
+
+
+def task_arn(task: str) -> str:
+    return f"arn:aws:ecs:us-east-1:123456789012:task/prod/{task}"
+
+
+def refused(operation: str, code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+@dataclass
+class FakeEcs:
+    """One cluster of ECS, as far as stopping needs it."""
+
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stops: list[dict[str, str]] = field(default_factory=list)
+    refuse: ClientError | None = None
+
+    def has(self, task: str, *, service: str = "checkout", status: str = "RUNNING", **more: Any) -> None:
+        self.tasks[task_arn(task)] = {
+            "taskArn": task_arn(task),
+            "clusterArn": CLUSTER,
+            "lastStatus": status,
+            "desiredStatus": "RUNNING",
+            "group": f"service:{service}" if service else "family:export",
+            "createdAt": NOW - timedelta(hours=1),
+            **more,
+        }
+
+    def stopped(self, task: str) -> None:
+        self.tasks[task_arn(task)] |= {
+            "lastStatus": "STOPPED",
+            "stopCode": "UserInitiated",
+            "stoppingAt": NOW,
+            "stoppedReason": self.stops[-1]["reason"] if self.stops else "",
+        }
+
+    def counts(self, service: str, *, desired: int, running: int, pending: int = 0) -> None:
+        self.services[service] = {
+            "status": "ACTIVE",
+            "desiredCount": desired,
+            "runningCount": running,
+            "pendingCount": pending,
+        }
+
+    # boto3's side
+
+    def describe_tasks(self, cluster: str, tasks: list[str]) -> dict[str, Any]:
+        if self.refuse:
+            raise self.refuse
+        wanted = [name if name.startswith("arn:") else task_arn(name) for name in tasks]
+        return {"tasks": [self.tasks[name] for name in wanted if name in self.tasks]}
+
+    def stop_task(self, cluster: str, task: str, reason: str) -> dict[str, Any]:
+        self.stops.append({"cluster": cluster, "task": task, "reason": reason})
+        return {"task": self.tasks[task] | {"desiredStatus": "STOPPED"}}
+
+    def describe_services(self, cluster: str, services: list[str]) -> dict[str, Any]:
+        return {"services": [self.services[name] for name in services if name in self.services]}
+
+    def get_paginator(self, operation: str) -> FakeEcs:
+        return self
+
+    def paginate(self, serviceName: str, **_: str) -> Iterator[dict[str, Any]]:  # noqa: N803 - boto3's name
+        running = [arn for arn, task in self.tasks.items() if task["lastStatus"] != "STOPPED"]
+        yield {"taskArns": [arn for arn in running if self.tasks[arn]["group"] == f"service:{serviceName}"]}
+        yield {"taskArns": []}
+
+
+@dataclass
+class FakeLedgerTable:
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+    def put_item(self, **request: Any) -> None:
+        self.items.append(request["Item"])
+
+
+@dataclass
+class FakeClients:
+    ecs: FakeEcs
+    dynamodb: FakeLedgerTable = field(default_factory=FakeLedgerTable)
+    asked: list[Access] = field(default_factory=list)
+
+    def for_execution(self, name: str) -> FakeClients:
+        return self
+
+    def get(self, service: str, access: Access | None = None) -> Any:
+        if service == "ecs":
+            self.asked.append(access or Access())
+        return {"ecs": self.ecs, "dynamodb": self.dynamodb}[service]
+
+
+@pytest.fixture
+def ecs() -> FakeEcs:
+    return FakeEcs()
+
+
+@pytest.fixture
+def clients(ecs: FakeEcs) -> FakeClients:
+    return FakeClients(ecs)
+
+
+def node_task(task: str, **more: str) -> dict[str, str]:
+    return {
+        "cluster_arn": CLUSTER,
+        "task_arn": task_arn(task),
+        "service": "checkout",
+        "region": "us-east-1",
+    } | more
+
+
+def call(
+    clients: FakeClients,
+    action: str = "stop",
+    *,
+    nodes: tuple[dict[str, str], ...] = (),
+    state: dict[str, Any] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    whole = {
+        "task": "",
+        "cluster": "",
+        "reason": "hung",
+        "max_tasks": 1,
+        "wait_s": 300,
+        "wait_for_service": False,
+        "assume_role_arn": "",
+    } | spec
+    event = {
+        "run": {"execution_arn": "arn:…:run-1", "execution_name": "run-1"},
+        "trigger": {"region": "us-east-1"},
+        "step": {"name": "replace", "type": "stop_task", "on_failure": "stop", "spec": whole},
+        "stop_tasks": list(nodes),
+        "outcomes": [{"name": "dump", "summary": "2 of 2 nodes exited 0"}],
+        "action": action,
+        "state": state or {},
+    }
+    return stop_task.run(event, SETTINGS, clients)  # type: ignore[arg-type]
+
+
+def test_the_task_named_is_stopped_with_a_reason_that_says_who_and_why(
+    ecs: FakeEcs, clients: FakeClients
+) -> None:
+    ecs.has("one")
+
+    answer = call(clients, task="one", cluster="prod")
+
+    assert ecs.stops == [
+        {"cluster": "prod", "task": task_arn("one"), "reason": "Taskmedic: hung (execution run-1)"}
+    ]
+    assert (answer["done"], answer["wait_s"], answer["outcome"]) == (False, 1, None)
+
+
+def test_the_stop_is_in_the_ledger_before_it_is_asked_for(ecs: FakeEcs, clients: FakeClients) -> None:
+    """Its event may be faster than our next line."""
+    ecs.has("one")
+    seen: list[int] = []
+    asked = ecs.stop_task
+    ecs.stop_task = lambda **request: (seen.append(len(clients.dynamodb.items)), asked(**request))[1]  # type: ignore[method-assign,assignment]
+
+    call(clients, task=task_arn("one"))
+
+    assert seen == [1]
+    item = clients.dynamodb.items[0]
+    assert item["pk"]["S"] == "service#prod/checkout"
+    assert item["sk"]["S"].startswith("action#")
+    assert item["task"]["S"] == task_arn("one")
+
+
+def test_without_a_task_named_those_of_the_nodes_are_stopped(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    ecs.has("two")
+
+    call(clients, nodes=(node_task("one"), node_task("two")), max_tasks=2)
+
+    assert [stop["task"] for stop in ecs.stops] == [task_arn("one"), task_arn("two")]
+
+
+def test_more_tasks_than_allowed_are_refused_and_none_is_stopped(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    ecs.has("two")
+
+    with pytest.raises(TooManyTargets, match=r"would stop 2 tasks, and max_tasks is 1 .*nothing was stopped"):
+        call(clients, nodes=(node_task("one"), node_task("two")))
+
+    assert ecs.stops == []
+
+
+def test_no_task_at_all_is_skipped_and_nothing_is_guessed(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+
+    answer = call(clients)
+
+    assert answer["done"]
+    assert (answer["outcome"]["outcome"], answer["outcome"]["summary"]) == (
+        "skipped",
+        "no running task matches",
+    )
+    assert ecs.stops == []
+
+
+def test_a_task_without_its_cluster_is_refused(ecs: FakeEcs, clients: FakeClients) -> None:
+    with pytest.raises(StepInvalid, match="the task to stop is named without its cluster"):
+        call(clients, task="one")
+
+
+def test_a_task_that_does_not_exist_is_refused_before_any_is_stopped(
+    ecs: FakeEcs, clients: FakeClients
+) -> None:
+    ecs.has("one")
+
+    with pytest.raises(TaskNotFound, match=r"task two does not exist \(cluster prod\)"):
+        call(clients, nodes=(node_task("one"), node_task("two")), max_tasks=2)
+
+    assert ecs.stops == []
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [("ClusterNotFoundException", ClusterNotFound), ("AccessDeniedException", AccessDenied)],
+)
+def test_what_ecs_refuses_is_an_error_of_ours(
+    ecs: FakeEcs, clients: FakeClients, code: str, error: type[Exception]
+) -> None:
+    ecs.refuse = refused("DescribeTasks", code, "no")
+
+    with pytest.raises(error):
+        call(clients, task="one", cluster="prod")
+
+
+def test_a_task_stopped_before_is_not_stopped_again(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    ecs.stopped("one")
+
+    first = call(clients, task="one", cluster="prod")
+    last = call(clients, "check", state=first["state"])
+
+    assert ecs.stops == []
+    assert last["outcome"]["outcome"] == "succeeded"
+    assert last["outcome"]["summary"] == "task one is STOPPED; it had stopped before"
+
+
+def test_calling_it_again_after_a_crash_stops_the_same_task_and_no_other(
+    ecs: FakeEcs, clients: FakeClients
+) -> None:
+    ecs.has("one")
+
+    call(clients, task="one", cluster="prod")
+    call(clients, task="one", cluster="prod")
+
+    assert {stop["task"] for stop in ecs.stops} == {task_arn("one")}
+
+
+def test_it_waits_until_ecs_says_stopped_less_and_less_often(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    answer = call(clients, task="one", cluster="prod")
+    waits = [answer["wait_s"]]
+    for _ in range(7):
+        answer = call(clients, "check", state=answer["state"])
+        waits.append(answer["wait_s"])
+
+    ecs.stopped("one")
+    answer = call(clients, "check", state=answer["state"])
+
+    assert waits == [1, 2, 3, 5, 8, 13, 20, 20]
+    assert answer["done"]
+    (row,) = answer["outcome"]["data"]["tasks"]
+    assert (row["outcome"], row["stop_code"]) == ("stopped", "UserInitiated")
+    assert row["stopped_reason"] == "Taskmedic: hung (execution run-1)"
+
+
+def test_a_stopped_task_that_ecs_has_forgotten_counts_as_stopped(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    state = call(clients, task="one", cluster="prod")["state"]
+    ecs.tasks.clear()
+
+    assert call(clients, "check", state=state)["outcome"]["outcome"] == "succeeded"
+
+
+def test_a_task_that_does_not_stop_in_time_is_a_failed_step(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+
+    state = call(clients, task="one", cluster="prod", wait_s=0)["state"]
+    outcome = call(clients, "check", state=state)["outcome"]
+
+    assert outcome["outcome"] == "failed"
+    assert outcome["summary"] == "after 0 s still waiting: task one is RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("running", "pending", "replacement", "waits_for"),
+    [
+        (1, 0, None, "service checkout runs 1 of 2 tasks"),
+        (2, 1, "RUNNING", "service checkout runs 2 of 2 tasks"),
+        (2, 0, None, "service checkout has started no new task yet"),
+        (2, 0, "PENDING", "service checkout runs 2 of 2 tasks, and the new task three is not well"),
+    ],
+)
+def test_it_waits_until_the_service_is_whole(
+    ecs: FakeEcs, clients: FakeClients, running: int, pending: int, replacement: str | None, waits_for: str
+) -> None:
+    ecs.has("one")
+    ecs.has("two")
+    first = call(clients, task="one", cluster="prod", wait_for_service=True, wait_s=0)
+    ecs.stopped("one")
+    ecs.counts("checkout", desired=2, running=running, pending=pending)
+    if replacement:
+        ecs.has("three", status=replacement, createdAt=NOW + timedelta(seconds=1))
+
+    outcome = call(clients, "check", state=first["state"])["outcome"]
+
+    assert outcome["outcome"] == "failed"
+    assert outcome["summary"] == f"after 0 s still waiting: {waits_for}"
+
+
+def test_a_service_is_whole_with_a_new_task_that_is_well(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    ecs.has("two")
+    first = call(clients, task="one", cluster="prod", wait_for_service=True)
+    ecs.stopped("one")
+    ecs.counts("checkout", desired=2, running=2)
+    ecs.has("three", createdAt=NOW + timedelta(seconds=1), healthStatus="HEALTHY")
+
+    outcome = call(clients, "check", state=first["state"])["outcome"]
+
+    assert outcome["summary"] == "task one is STOPPED; checkout is whole again"
+
+
+def test_a_service_with_an_unhealthy_new_task_is_not_whole(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    first = call(clients, task="one", cluster="prod", wait_for_service=True)
+    ecs.stopped("one")
+    ecs.counts("checkout", desired=1, running=1)
+    ecs.has("two", createdAt=NOW + timedelta(seconds=1), healthStatus="UNHEALTHY")
+
+    assert not call(clients, "check", state=first["state"])["done"]
+
+
+def test_a_service_that_is_gone_ends_the_waiting_with_its_name(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    first = call(clients, task="one", cluster="prod", wait_for_service=True)
+    ecs.stopped("one")
+
+    with pytest.raises(ServiceNotFound, match="service checkout does not exist"):
+        call(clients, "check", state=first["state"])
+
+
+def test_a_standalone_task_has_no_service_to_wait_for(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("job", service="")
+    first = call(clients, task="job", cluster="batch", wait_for_service=True)
+    ecs.stopped("job")
+
+    assert call(clients, "check", state=first["state"])["outcome"]["summary"] == "task job is STOPPED"
+
+
+def test_the_role_that_found_a_task_stops_it_and_the_step_may_name_another(
+    ecs: FakeEcs, clients: FakeClients
+) -> None:
+    ecs.has("one")
+    found = node_task("one", assume_role_arn="arn:found", external_id="x", region="eu-west-1")
+
+    call(clients, nodes=(found,))
+    call(clients, nodes=(found,), assume_role_arn="arn:other")
+
+    assert Access("eu-west-1", "arn:found", "x") in clients.asked
+    assert Access("eu-west-1", "arn:other") in clients.asked
+
+
+def test_an_outcome_of_an_earlier_step_may_stand_in_the_reason(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+
+    call(clients, task="one", cluster="prod", reason="hung; ${steps.dump.summary}")
+
+    assert ecs.stops[0]["reason"] == "Taskmedic: hung; 2 of 2 nodes exited 0 (execution run-1)"
