@@ -59,11 +59,9 @@ class CommandSpec:
     max_output_bytes: int = MAX_OUTPUT_BYTES
 
     def __post_init__(self) -> None:
-        if bool(self.script) == bool(self.argv):
+        if self.script and self.argv:
             raise CommandInvalid(
-                "the command needs either a script or an argv, and not both",
-                where="script, argv",
-                remedy="Give one of them.",
+                "both a script and an argv are given", where="script, argv", remedy="Give one."
             )
         if not self.shell and not self.argv:
             raise CommandInvalid(

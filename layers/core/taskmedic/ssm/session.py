@@ -209,7 +209,7 @@ class Session:
                 case PayloadType.ENCRYPTION_CHALLENGE_REQUEST:
                     self._answer_challenge(frame, now)
                 case _:
-                    pass  # the handshake's end, with words for a person; flags of port sessions; what may come
+                    pass  # the handshake's end with words for a person, flags of port sessions, what may come
         except (DecryptionFailed, FrameInvalid) as error:
             # It was in order and its digest fitted: the agent itself sent what makes no sense.
             self._over = True
