@@ -157,7 +157,10 @@ def _nodes(book: Runbook, completions: Sequence[_Completion], own_region: str) -
         NodesSpec.from_json(spec)
     except FilterInvalid as error:
         raise OptionInvalid(
-            f"the nodes of runbook {book.name} cannot be understood", where=error.where, why=error.what
+            f"the nodes of runbook {book.name} cannot be understood",
+            where=error.where,
+            why=f"{error.what}: {error.why}" if error.why else error.what,
+            remedy=error.remedy,
         ) from error
     return spec
 
