@@ -1,4 +1,4 @@
-"""Nodes as a table that fits the terminal, and the values of one attribute with their counts. Pure: text in, text out."""
+"""Nodes as a table that fits the terminal, and the values of one attribute with their counts. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rows_of(nodes: Iterable[Node], columns: Sequence[str]) -> list[Row]:
 
 
 def counted(nodes: Sequence[Node], attribute: str) -> list[tuple[str, int]]:
-    """The values of ``attribute`` with how many nodes have each, the most frequent first; "" for those without."""
+    """The values of ``attribute`` with how many nodes have each, the most frequent first; "" for none."""
     if attribute == attr.TAGS:
         counts = Counter(tag for node in nodes for tag in node.tags or ("",))
     else:
@@ -53,8 +53,8 @@ def counted(nodes: Sequence[Node], attribute: str) -> list[tuple[str, int]]:
 def fitted(rows: Sequence[Row], width: int | None, *, droppable: bool = False) -> list[str]:
     """``rows`` as lines of aligned columns, none wider than ``width`` cells; None is as wide as it needs.
 
-    Columns are narrowed, the widest first, and their text is cut with an ellipsis. With ``droppable``, the last
-    columns are left out while the first two do not fit with the text they have.
+    Columns are narrowed, the widest first, and their text is cut with an ellipsis. With ``droppable`` the
+    last columns are left out instead, as long as two remain.
     """
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]))]
     if width is not None:

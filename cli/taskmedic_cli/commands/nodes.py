@@ -125,7 +125,7 @@ def nodes(
 
 
 def _watch(sources: Sequence[NodeSource], clients: Clients, view: _View, interval: float) -> None:
-    """Shows the nodes every ``interval`` seconds until Ctrl-C; to a pipe, an array a line or table by table."""
+    """Shows the nodes every ``interval`` seconds until Ctrl-C; to a pipe, an array a line, or tables."""
     out = console()
     try:
         if not out.is_terminal:
@@ -147,7 +147,7 @@ def _watch(sources: Sequence[NodeSource], clients: Clients, view: _View, interva
 def _readings(
     sources: Sequence[NodeSource], clients: Clients, view: _View, interval: float
 ) -> Iterator[tuple[Inventory, str]]:
-    """An inventory every ``interval`` seconds, with what has changed since the one before: ``, 2 new, 1 gone``."""
+    """An inventory every ``interval`` seconds, with what changed since then: ``, 2 new, 1 gone``."""
     before: set[str] | None = None
     while True:
         inventory = find(sources, clients, wanted=view.wanted)

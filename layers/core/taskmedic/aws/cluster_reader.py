@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from taskmedic.aws.errors import translated
 from taskmedic.aws.fanout import Job
 from taskmedic.aws.paging import TokenExpired, page
+from taskmedic.aws.plain_tasks import describe_tasks
 from taskmedic.domain.arns import last_part
 from taskmedic.domain.errors import AwsRefused, ServiceNotFound, TaskmedicError
 
@@ -108,11 +109,11 @@ class ClusterReader:
         """A task that is gone since it was listed is in the answer's ``failures``: it is left out."""
         try:
             with translated("cannot describe the tasks", self._cluster):
-                answer = self._ecs.describe_tasks(cluster=self._cluster, tasks=list(tasks), include=["TAGS"])
+                found = describe_tasks(self._ecs, self._cluster, tasks)
         except TaskmedicError as error:
             self._sink.failed(error)
         else:
-            self._sink.tasks(answer["tasks"])
+            self._sink.tasks(found)
         return ()
 
 

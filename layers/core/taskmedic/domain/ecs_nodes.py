@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from taskmedic.domain import nodes as attr
@@ -56,60 +57,89 @@ def nodes_of(task: Mapping[str, Any], origin: Origin) -> Iterator[Node]:
     """
     if not_running(task, origin):
         return
-    tags = {str(tag["key"]): str(tag.get("value", "")) for tag in task.get("tags", ()) if tag.get("key")}
-    shared = _present(_task_attributes(task, origin) | {attr.TAG_PREFIX + key: tags[key] for key in tags})
-    node_tags = tuple(sys.intern(f"{key}={text}" if text else key) for key, text in tags.items())
-    task_id = shared[attr.TASK_ID]
+    shared = _task_attributes(task, origin)
+    tags = []
+    for tag in task.get("tags", ()):
+        key, value = tag["key"], tag.get("value", "")
+        tags.append(sys.intern(f"{key}={value}" if value else key))
+        if value:
+            shared[sys.intern(attr.TAG_PREFIX + key)] = sys.intern(value)
+    node_tags = tuple(tags)
     for container in task.get("containers", ()):
         if container.get("lastStatus") == "RUNNING":
-            own = _present(_container_attributes(container))
-            yield Node(f"{task_id}/{container['name']}", {**shared, **own}, node_tags)
+            name = f"{shared[attr.TASK_ID]}/{container['name']}"
+            yield Node(name, _container_attributes(container, shared), node_tags)
 
 
-def _task_attributes(task: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
-    task_arn, cluster_arn = str(task["taskArn"]), str(task.get("clusterArn", ""))
-    definition = last_part(str(task.get("taskDefinitionArn", "")))
-    group = str(task.get("group") or "")
-    arn = Arn.parse(task_arn)
-    return {
-        attr.CLUSTER_NAME: last_part(cluster_arn),
-        attr.CLUSTER_ARN: cluster_arn,
-        attr.SERVICE_NAME: group.removeprefix(_SERVICE_GROUP) if group.startswith(_SERVICE_GROUP) else "",
-        attr.TASK_ID: last_part(task_arn),
-        attr.TASK_ARN: task_arn,
-        attr.TASK_GROUP: group,
-        attr.TASK_DEFINITION: definition,
-        attr.TASK_DEFINITION_FAMILY: definition.rpartition(":")[0] or definition,
-        attr.TASK_DEFINITION_ARN: task.get("taskDefinitionArn"),
-        attr.STARTED_BY: task.get("startedBy"),
-        attr.LAUNCH_TYPE: task.get("launchType"),
-        attr.CAPACITY_PROVIDER: task.get("capacityProviderName"),
-        attr.PLATFORM_VERSION: task.get("platformVersion"),
+# What an answer gives as it is: attribute, and the field of the API.
+_TASK_FIELDS = (
+    (attr.CLUSTER_ARN, "clusterArn"),
+    (attr.TASK_ARN, "taskArn"),
+    (attr.TASK_GROUP, "group"),
+    (attr.TASK_DEFINITION_ARN, "taskDefinitionArn"),
+    (attr.STARTED_BY, "startedBy"),
+    (attr.LAUNCH_TYPE, "launchType"),
+    (attr.CAPACITY_PROVIDER, "capacityProviderName"),
+    (attr.PLATFORM_VERSION, "platformVersion"),
+    (attr.AVAILABILITY_ZONE, "availabilityZone"),
+    (attr.TASK_HEALTH, "healthStatus"),
+    (attr.CONTAINER_INSTANCE_ARN, "containerInstanceArn"),
+)
+_CONTAINER_FIELDS = (
+    (attr.CONTAINER_NAME, "name"),
+    (attr.CONTAINER_ARN, "containerArn"),
+    (attr.CONTAINER_IMAGE, "image"),
+    (attr.CONTAINER_IMAGE_DIGEST, "imageDigest"),
+    (attr.CONTAINER_RUNTIME_ID, "runtimeId"),
+    (attr.CONTAINER_STATUS, "lastStatus"),
+    (attr.CONTAINER_HEALTH, "healthStatus"),
+)
+
+
+def _task_attributes(task: Mapping[str, Any], origin: Origin) -> dict[str, str]:
+    """What all nodes of a task share. Texts are interned: thousands of nodes have most of them in common."""
+    attributes = _named_fields(task, _TASK_FIELDS)
+    attributes[attr.TASK_ID] = last_part(task["taskArn"])
+    attributes[attr.EXEC_ENABLED] = "true" if task.get("enableExecuteCommand") else "false"
+    attributes |= _of_cluster(attributes.get(attr.CLUSTER_ARN, ""))
+    attributes |= _of_definition(attributes.get(attr.TASK_DEFINITION_ARN, ""))
+    group = attributes.get(attr.TASK_GROUP, "")
+    further = {
+        attr.SERVICE_NAME: group[len(_SERVICE_GROUP) :] if group.startswith(_SERVICE_GROUP) else "",
         attr.CPU_ARCHITECTURE: _named(task.get("attributes"), "ecs.cpu-architecture"),
-        attr.AVAILABILITY_ZONE: task.get("availabilityZone"),
         attr.PRIVATE_IP: _private_ip(task),
-        attr.TASK_HEALTH: task.get("healthStatus"),
-        attr.EXEC_ENABLED: "true" if task.get("enableExecuteCommand") else "false",
-        attr.CONTAINER_INSTANCE_ARN: task.get("containerInstanceArn"),
-        attr.REGION: arn.region if arn else "",
-        attr.ACCOUNT: arn.account if arn else "",
         attr.ASSUME_ROLE_ARN: origin.assume_role_arn,
         attr.EXTERNAL_ID: origin.external_id,
     }
+    attributes.update((name, sys.intern(text)) for name, text in further.items() if text)
+    return attributes
 
 
-def _container_attributes(container: Mapping[str, Any]) -> dict[str, Any]:
-    agents = {agent.get("name"): agent.get("lastStatus") for agent in container.get("managedAgents", ())}
-    return {
-        attr.EXEC_AGENT_STATUS: agents.get(_EXEC_AGENT),
-        attr.CONTAINER_NAME: container["name"],
-        attr.CONTAINER_ARN: container.get("containerArn"),
-        attr.CONTAINER_IMAGE: container.get("image"),
-        attr.CONTAINER_IMAGE_DIGEST: container.get("imageDigest"),
-        attr.CONTAINER_RUNTIME_ID: container.get("runtimeId"),
-        attr.CONTAINER_STATUS: container.get("lastStatus"),
-        attr.CONTAINER_HEALTH: container.get("healthStatus"),
-    }
+def _container_attributes(container: Mapping[str, Any], shared: Mapping[str, str]) -> dict[str, str]:
+    attributes = {**shared, **_named_fields(container, _CONTAINER_FIELDS)}
+    for agent in container.get("managedAgents", ()):
+        if agent.get("name") == _EXEC_AGENT and agent.get("lastStatus"):
+            attributes[attr.EXEC_AGENT_STATUS] = sys.intern(agent["lastStatus"])
+    return attributes
+
+
+def _named_fields(value: Mapping[str, Any], fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """The fields that have a value."""
+    return {name: sys.intern(text) for name, key in fields if (text := value.get(key))}
+
+
+@lru_cache(maxsize=1024)
+def _of_cluster(cluster_arn: str) -> dict[str, str]:
+    arn = Arn.parse(cluster_arn)
+    named = {attr.CLUSTER_NAME: last_part(cluster_arn)}
+    return named | {attr.REGION: arn.region, attr.ACCOUNT: arn.account} if arn else named
+
+
+@lru_cache(maxsize=1024)
+def _of_definition(definition_arn: str) -> dict[str, str]:
+    definition = last_part(definition_arn)
+    family = definition.rpartition(":")[0] or definition
+    return {attr.TASK_DEFINITION: definition, attr.TASK_DEFINITION_FAMILY: family}
 
 
 def with_host(node: Node, instance: ContainerInstance) -> Node:
@@ -120,9 +150,9 @@ def with_host(node: Node, instance: ContainerInstance) -> Node:
     pre-flight check.
     """
     reachable = instance.instance_id and instance.agent_connected and node.get(attr.CONTAINER_RUNTIME_ID)
-    added = _present(
-        {attr.EC2_INSTANCE_ID: instance.instance_id, attr.DOCKER_EXEC: "true" if reachable else "false"}
-    )
+    added = {attr.DOCKER_EXEC: "true" if reachable else "false"}
+    if instance.instance_id:
+        added[attr.EC2_INSTANCE_ID] = instance.instance_id
     return replace(node, attributes={**node.attributes, **added})
 
 
@@ -132,8 +162,11 @@ def with_architecture(node: Node, definition: Mapping[str, Any]) -> Node:
     return replace(node, attributes={**node.attributes, attr.CPU_ARCHITECTURE: asked.lower()})
 
 
-def _named(pairs: Any, name: str) -> str:
-    return next((str(pair.get("value") or "") for pair in pairs or () if pair.get("name") == name), "")
+def _named(pairs: Iterable[Mapping[str, Any]] | None, name: str) -> str:
+    for pair in pairs or ():
+        if pair.get("name") == name:
+            return str(pair.get("value") or "")
+    return ""
 
 
 def _private_ip(task: Mapping[str, Any]) -> str:
@@ -142,8 +175,3 @@ def _private_ip(task: Mapping[str, Any]) -> str:
         if address:
             return address
     return ""
-
-
-def _present(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """Without what has no value. Equal texts are kept once: thousands of nodes share most of them."""
-    return {key: sys.intern(str(text)) for key, text in attributes.items() if text}
