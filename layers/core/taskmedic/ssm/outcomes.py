@@ -27,7 +27,7 @@ class Progress:
 _AGENT_SAYS: Final[tuple[tuple[str, bool, str], ...]] = (
     # text, whether it proves that the command did not run, remedy
     (
-        'exec: "/bin/sh"',
+        "fork/exec /bin/sh",
         True,
         "The image has no shell: give the program and its arguments as argv with shell: false.",
     ),
