@@ -154,7 +154,8 @@ class Scheduler:
             primary.rollout_reason = f"ECS deployment {primary.id} completed."
             primary.updated_at = self._engine.clock()
             self._say(service, "has reached a steady state.")
-        if service.status == "DRAINING" and not _alive(service):
+        gone = all(task.last_status == "STOPPED" for task in service.tasks.values())
+        if service.status == "DRAINING" and gone:
             service.status = "INACTIVE"
 
     def _placement(self, service: Service, deployment: Deployment) -> Placement:
