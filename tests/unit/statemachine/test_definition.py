@@ -21,9 +21,8 @@ ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "statemachines").glob("*.asl.yaml"))
 # The names of AWS's own errors: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 OF_AWS = re.compile(r"(States|Lambda|Runtime|SQS)\.\w+")
-# statelint 3.1 knows neither JSONata in these two fields nor the only way to read items from S3. AWS documents
-# both: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html (Seconds) and
-# state-map-distributed.html (MaxConcurrency, ReaderConfig.InputType).
+# statelint 3.1 knows neither JSONata in these two fields nor the only way to read items from S3. AWS does:
+# https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html and state-map-distributed.html.
 NOT_KNOWN_TO_STATELINT = re.compile(
     r'(MaxConcurrency is "{% .* %}" but should be numeric'
     r'|Seconds is "{% .* %}" but should be an Integer'
