@@ -117,6 +117,9 @@ class Reporter:
         answer = self._aws.sqs.receive_message(QueueUrl=self._inbox, MaxNumberOfMessages=10)
         return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
+    def put_secret(self, name: str, value: dict[str, Any]) -> None:
+        self._aws.secretsmanager.create_secret(Name=name, SecretString=json.dumps(value))
+
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:

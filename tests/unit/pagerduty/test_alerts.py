@@ -203,6 +203,16 @@ def test_several_alerts_are_several_targets_each_once() -> None:
     assert len(found.looked_at) == 4
 
 
+def test_hundreds_of_alerts_stay_few_lines() -> None:
+    alerts = [an_alert({"ecs_cluster": "prod", "ecs_service": f"s{n}"}) for n in range(300)]
+
+    found = targets_in(alerts)
+
+    assert len(found.targets) == 25
+    assert len(found.looked_at) == 21
+    assert found.looked_at[-1] == "280 more alerts"
+
+
 def test_one_text_that_fires_for_two_services_is_two_targets() -> None:
     both = FIRING + FIRING.replace("ecs_service = search", "ecs_service = checkout")
 

@@ -16,7 +16,8 @@ from taskmedic.domain.report_text import text_of
 
 # SNS takes 256 KiB in all (its API reference, Publish). Plain text and JSON are in one message.
 MAX_TEXT_BYTES: Final = 32 * 1024
-MAX_JSON_BYTES: Final = 64 * 1024
+MAX_JSON_BYTES: Final = 48 * 1024
+JSON_READERS: Final = ("https", "lambda", "sqs")
 MAX_SUBJECT: Final = 100
 SLACK_SECONDS: Final = 5.0
 
@@ -30,7 +31,7 @@ def publish(sns: Any, topic_arn: str, report: Report) -> None:
         AwsError: SNS refused.
     """
     plain, document = text_of(report, limit_bytes=MAX_TEXT_BYTES), _document(report)
-    machines = dict.fromkeys(("lambda", "sqs", "http", "https", "firehose"), document)
+    message = {"default": plain, "sms": report.headline[:140], **dict.fromkeys(JSON_READERS, document)}
     facts = {
         "decision": report.decision,
         "outcome": report.outcome,
@@ -43,7 +44,7 @@ def publish(sns: Any, topic_arn: str, report: Report) -> None:
             TopicArn=topic_arn,
             Subject=_subject(report),
             MessageStructure="json",
-            Message=json.dumps({"default": plain, "sms": report.headline[:140], **machines}),
+            Message=json.dumps(message, ensure_ascii=False),
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value} for name, value in facts.items() if value
             },
@@ -84,8 +85,8 @@ def _subject(report: Report) -> str:
 def _document(report: Report) -> str:
     """The report as JSON, without the outputs if it would be too long."""
     document = report.to_json()
-    text = json.dumps(document)
-    if len(text) > MAX_JSON_BYTES:
+    text = json.dumps(document, ensure_ascii=False)
+    if len(text.encode()) > MAX_JSON_BYTES:
         document["steps"] = [{**step, "outputs": []} for step in document["steps"]]
-        text = json.dumps(document)
+        text = json.dumps(document, ensure_ascii=False)
     return text

@@ -12,7 +12,9 @@ from taskmedic.pagerduty.shapes import Names, names_in
 
 # An alert can lag the webhook that announces its incident. Seconds between looks.
 WAITS: Final = (1.0, 2.0, 4.0)
+# An incident may hold hundreds of alerts, and all this travels through the state machine.
 MAX_TARGETS: Final = 25
+MAX_LOOKED_AT: Final = 20
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def targets_in(alerts: Sequence[Mapping[str, Any]]) -> Targets:
         found |= dict.fromkeys(names)
         looked_at.append(_looked_at(alert, names))
     kept = [n for n in found if not any(n.within(other) and not other.within(n) for other in found)]
+    if more := looked_at[MAX_LOOKED_AT:]:
+        looked_at[MAX_LOOKED_AT:] = [f"{len(more)} more alerts"]
     return Targets(tuple(Target(**asdict(names)) for names in kept[:MAX_TARGETS]), tuple(looked_at))
 
 
