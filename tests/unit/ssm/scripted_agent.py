@@ -19,7 +19,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -93,13 +93,10 @@ class Behaviour:
     actions: tuple[Mapping[str, Any], ...] | None = None
     """Other requests for the handshake."""
     chunk: int = 1024
-    extra_frames: tuple[bytes, ...] = ()
-    """Raw frames sent to the client as soon as it is there."""
-
-
-def rewrite(kind: bytes, raw: bytes) -> bytes:
-    """``raw`` with its type field padded by NUL instead of blanks, as some programs do."""
-    return raw[:4] + kind.ljust(32, b"\0") + raw[36:]
+    raw_frames: tuple[bytes, ...] = ()
+    """Frames sent to the client as soon as it is there, whatever they are."""
+    payloads: tuple[tuple[int, bytes], ...] = ()
+    """Stream frames of any type, sent in turn before the command's output."""
 
 
 class ScriptedAgent:
@@ -167,11 +164,15 @@ class ScriptedAgent:
             raise ConnectionBroken(self.connect_error)
         connection = _Connection(self)
         self.connections.append(connection)
-        for raw in self.behaviour.extra_frames:
+        for raw in self.behaviour.raw_frames:
             self._carry(raw, connection.arrive)
         for raw, _ in self._unacknowledged.values():
             self._carry(raw, connection.arrive)
         return connection
+
+    def cut(self) -> None:
+        """The connection breaks, without a word."""
+        self.connections[-1].cut()
 
     # The agent.
 
@@ -199,6 +200,8 @@ class ScriptedAgent:
 
     def _wrapper(self) -> None:
         wrapper = shlex.split(self.command_lines[-1])[-1]
+        for payload_type, payload in self.behaviour.payloads:
+            self._send(payload_type, payload)
         self._terminal(self.behaviour.before_start)
         if lines := re.search(r"m ready;s=;n=(\d+);", wrapper):
             self._mark("ready")
@@ -418,7 +421,6 @@ def _unseal(key: bytes, data: bytes) -> bytes:
 class Collected:
     """A sink that keeps all."""
 
-    data: bytes = b""
     pieces: list[bytes] = field(default_factory=list)
 
     def write(self, data: bytes) -> None:
@@ -455,6 +457,3 @@ async def run(
         clock=agent.world.clock,
         **more,
     )
-
-
-NIL = UUID(int=0)

@@ -27,7 +27,7 @@ class Progress:
 _AGENT_SAYS: Final[tuple[tuple[str, bool, str], ...]] = (
     # text, whether it proves that the command did not run, remedy
     (
-        "fork/exec /bin/sh",
+        "/bin/sh",  # "fork/exec /bin/sh: no such file or directory", in the words of the agent's Go version
         True,
         "The image has no shell: give the program and its arguments as argv with shell: false.",
     ),
