@@ -1,7 +1,7 @@
 """The inventory at scale: how long, how many calls, how much memory.
 
-Every call takes 50 ms more than it would, as over a network. The endpoint is a process of its own, with answers
-made beforehand, so that the reader is what is measured. Times are the best of several rounds.
+Every call takes 50 ms more than it would, as over a network. The endpoint is a process of its own with
+answers made beforehand, so that the reader is what is measured. Times are the best of several rounds.
 
     python benchmarks/inventory.py
 """
@@ -87,11 +87,9 @@ def main() -> None:
     print(f"  one call after the other ({one_by_one.calls.total()} calls) {one_by_one.seconds:7.3f} s")
     print(f"  side by side, at most {PARALLEL}          {wide.seconds:7.3f} s")
     print(
-        f"  faster than one after the other       {one_by_one.seconds / wide.seconds:7.2f} x   (goal: 8 or more)"
+        f"  faster than one after the other     {one_by_one.seconds / wide.seconds:7.2f} x (goal: 8 or more)"
     )
-    print(
-        f"  longer than the longest chain         {wide.seconds / chain.seconds:7.2f} x   (goal: 1.3 or less)"
-    )
+    print(f"  longer than the longest chain       {wide.seconds / chain.seconds:7.2f} x (goal: 1.3 or less)")
 
     tasks_each = 500
     pages = CLUSTERS * math.ceil(tasks_each / 100)
@@ -102,9 +100,8 @@ def main() -> None:
     print(f"  tasks found                       {large.tasks:7,}     of {expected:,}")
     print(f"  containers found more than once   {large.containers - large.tasks:7,}")
     print(f"  calls made                        {large.calls.total():7,}     {_parts(large.calls)}")
-    print(
-        f"  least possible                    {least:7,}     1 page of clusters, {pages} of tasks, as many descriptions"
-    )
+    shares = f"1 page of clusters, {pages} of tasks, {pages} descriptions"
+    print(f"  least possible                    {least:7,}     {shares}")
     print(f"  time                              {large.seconds:9.1f} s")
     print(f"  peak memory of the process        {large.peak_mb:9.1f} MB (goal: under 150)")
 

@@ -1,9 +1,9 @@
 """DescribeTasks as plain JSON.
 
 botocore turns an answer into Python field by field, and times by dateutil: of the 18 ms of processor time
-that a hundred tasks cost, 15 go there. A reader of ten thousand tasks that looks at no time is better off with
-the JSON itself. ``before-parse`` is botocore's own hook for that; it is used for these calls only, since others
-on the same client want times as times.
+that a hundred tasks cost, 15 go there. A reader of ten thousand tasks that looks at no time is better off
+with the JSON itself. ``before-parse`` is botocore's own hook for that; it is used for these calls only,
+since others on the same client want times as times.
 """
 
 from __future__ import annotations

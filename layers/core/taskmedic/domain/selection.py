@@ -57,7 +57,10 @@ class Limits:
         Raises:
             FilterInvalid: more than one of them is given, or the number is none.
         """
-        given = {key: item for key, item in value.items() if item not in (None, False, "")}
+        # Only what is left empty is not given: an `at_most` of 0 must not mean all.
+        given = {
+            key: item for key, item in value.items() if item is not None and item is not False and item != ""
+        }
         unknown = given.keys() - {"random", "at_most", "first"}
         if unknown or len(given) > 1:
             raise FilterInvalid(

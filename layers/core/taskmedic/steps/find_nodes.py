@@ -1,7 +1,7 @@
 """Finds the containers a runbook works on, puts them in order, and deals them out for the node steps.
 
-The whole list goes to S3. What travels in the execution is bounded, as a state of Step Functions takes at most
-256 KiB: an excerpt for people, and the batches themselves only where they are few.
+The whole list goes to S3. What travels in the execution is bounded, as a state of Step Functions takes
+256 KiB at most: an excerpt for people, and the batches themselves only where they are few.
 """
 
 from __future__ import annotations
