@@ -150,20 +150,21 @@ def succeeded(execution: Execution) -> bool:
 
 def show(out: Console, execution: Execution) -> None:
     """The execution in a few lines: decision and reason, a line a step, what was reported."""
-    out.print(f"[bold]{execution.status}[/]  {execution.arn}")
+    lines = [f"{execution.status}  {execution.arn}"]
     if execution.error:
-        out.print(f"{execution.error}: {execution.cause}", markup=False)
+        lines.append(f"{execution.error}: {execution.cause}")
     answer = execution.output or {}
     if "decision" in answer:
-        out.print(f"decision  {answer['decision']}: {answer.get('reason', '')}", markup=False)
-    for step in answer.get("steps") or []:
-        out.print(
-            f"step      {step['name']} ({step['type']}): {step['outcome']}. {step['summary']}", markup=False
-        )
-    for channel in (answer.get("report") or {}).get("channels", []):
-        out.print(
-            f"report    {channel['channel']}: {channel['status']} {channel.get('detail', '')}", markup=False
-        )
+        lines.append(f"decision  {answer['decision']}: {answer.get('reason', '')}")
+    lines += [
+        f"step      {step['name']} ({step['type']}): {step['outcome']}. {step['summary']}"
+        for step in answer.get("steps") or []
+    ]
+    lines += [
+        f"report    {channel['channel']}: {channel['status']} {channel.get('detail', '')}".rstrip()
+        for channel in (answer.get("report") or {}).get("channels", [])
+    ]
+    out.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def poll(ready: Callable[[], T | None], *, seconds: float) -> T | None:

@@ -19,7 +19,6 @@ from typing import Any, Self
 from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.logs.models import logs_backends
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from taskmedic_local.control import PREFIX as CONTROL_PREFIX
 from taskmedic_local.control import Control
@@ -28,7 +27,7 @@ from taskmedic_local.events import EventBus
 from taskmedic_local.exec.aws import LocalAws
 from taskmedic_local.executions import Executions, StartExecution
 from taskmedic_local.faults import Faults
-from taskmedic_local.front import Front
+from taskmedic_local.front import Front, MotoDispatcher, OneAtATime
 from taskmedic_local.functions import ACCOUNT, REGION
 from taskmedic_local.http_api import HttpApi
 from taskmedic_local.lambda_api import LambdaApi
@@ -113,7 +112,7 @@ class LocalCloud:
 
     def _start(self, parts: ExitStack) -> None:
         application = load_application(self._template, self._parameters)
-        moto = DomainDispatcherApplication(create_backend_app)
+        moto = self._moto = OneAtATime(MotoDispatcher())
         self.front = Front(moto, self.faults, function_of=self._function_of, kill_caller=self._kill_caller)
         self._server = server = Server(self.front, self._port)
         self.endpoint = f"http://127.0.0.1:{server.port}"
@@ -126,7 +125,7 @@ class LocalCloud:
         parts.callback(self.events.close)
         self.executions = Executions(self.events.emit)
         wire(self.executions.ended, self.time_scale)
-        self.lambdas = Lambdas(port=server.port, log_sink=_to_logs)
+        self.lambdas = Lambdas(port=server.port, log_sink=self._to_logs)
         parts.callback(self.lambdas.close)
         self.deployment = self._deploy(application)
         self._kept = Kept()
@@ -177,6 +176,7 @@ class LocalCloud:
         api = {"token": self.pagerduty_token, "from": PAGERDUTY_USER}
         return deploy(
             application,
+            endpoint=self.endpoint,
             parameters={
                 "PagerDutyApiUrl": pagerduty,
                 "PagerDutyEventsUrl": pagerduty,
@@ -197,6 +197,17 @@ class LocalCloud:
     def _kill_caller(self, access_key: str) -> None:
         self.lambdas.kill_caller(access_key)
 
+    def _to_logs(self, group: str, stream: str, line: str) -> None:
+        """A line that a function wrote, into CloudWatch Logs."""
+        backend = logs_backends[ACCOUNT][REGION]
+        with self._moto.lock("logs"):
+            if group not in backend.groups:
+                backend.create_log_group(group, {})
+            if stream not in backend.groups[group].streams:
+                backend.create_log_stream(group, stream)
+            event = {"timestamp": int(time.time() * 1000), "message": line}
+            backend.groups[group].put_log_events(stream, [event])
+
 
 def _configure_moto(port: int) -> None:
     BackendDict.reset()  # what an earlier cloud of this process left
@@ -205,14 +216,3 @@ def _configure_moto(port: int) -> None:
     os.environ["MOTO_PORT"] = str(port)  # its interpreter's integrations call back to this port
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     default_user_config["lambda"] = {"use_docker": False}
-
-
-def _to_logs(group: str, stream: str, line: str) -> None:
-    """A line that a function wrote, into CloudWatch Logs."""
-    backend = logs_backends[ACCOUNT][REGION]
-    if group not in backend.groups:
-        backend.create_log_group(group, {})
-    if stream not in backend.groups[group].streams:
-        backend.create_log_stream(group, stream)
-    event = {"timestamp": int(time.time() * 1000), "message": line}
-    backend.groups[group].put_log_events(stream, [event])

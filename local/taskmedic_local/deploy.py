@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from moto.cloudformation.parsing import clean_json, get_model_map
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from taskmedic.domain.errors import ActionFailed
 from taskmedic_local.functions import ACCOUNT, REGION, Function
 from taskmedic_local.template import MACHINE, SECRET, Application, for_moto
 
 STACK = "taskmedic"
+_API_HOST = re.compile(r"https://[^/]+\.execute-api\.[^/]+")
 
 
-class DeployFailed(Exception):
+class DeployFailed(ActionFailed):
     """moto refused the template; the text holds its words."""
 
 
@@ -49,11 +52,16 @@ class Deployment:
 
 
 def deploy(
-    application: Application, *, parameters: Mapping[str, str], secret_values: Mapping[str, str]
+    application: Application,
+    *,
+    endpoint: str,
+    parameters: Mapping[str, str],
+    secret_values: Mapping[str, str],
 ) -> Deployment:
     """Creates the application's resources.
 
     Args:
+        endpoint: The local cloud's own: HTTP APIs are reached there, and the stack's outputs say so.
         parameters: Values of the template's parameters that differ from their defaults.
         secret_values: The value of a secret, by the environment variable that names the secret to a function.
 
@@ -74,6 +82,8 @@ def deploy(
         )
     except Exception as error:  # moto raises whatever its models raise
         raise DeployFailed(f"cannot deploy the template: {type(error).__name__}: {error}") from error
+    for output in stack.output_map.values():
+        output.value = _API_HOST.sub(endpoint, output.value)
     resources = stack.resource_map
     functions = {name: _function(name, template, application, resources) for name in application.task_roots}
     _fill_secrets(functions.values(), secret_values)

@@ -18,6 +18,8 @@ from typing import Any, cast
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 
+from taskmedic.domain.errors import ActionFailed
+
 log = logging.getLogger(__name__)
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -28,7 +30,7 @@ UpgradeHandler = Callable[[socket.socket, bytes], None]
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
-class PortInUse(Exception):
+class PortInUse(ActionFailed):
     """The asked-for port of 127.0.0.1 is taken by another program."""
 
 
@@ -163,7 +165,12 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
-            raise PortInUse(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from error
+            raise PortInUse(
+                "cannot listen",
+                where=f"127.0.0.1:{port}",
+                why=error.strerror or str(error),
+                remedy="Give another --port; 0 takes a free one.",
+            ) from error
         self._thread = threading.Thread(
             target=self.serve_forever, args=(0.05,), name="local-cloud", daemon=True
         )

@@ -20,6 +20,7 @@ from samtranslator.translator.translator import Translator
 from samtranslator.utils.py27hash_fix import to_py27_compatible_template, undo_mark_unicode_str_in_template
 from samtranslator.yaml_helper import yaml_parse
 
+from taskmedic.domain.errors import ActionFailed
 from taskmedic_local.functions import ACCOUNT, REGION
 
 # Code is not uploaded: workers run it where it lies. The translator wants an address in S3 all the same.
@@ -33,7 +34,7 @@ EVENT_SOURCE_MAPPING = "AWS::Lambda::EventSourceMapping"
 _DONE_HERE = frozenset({EVENT_SOURCE_MAPPING})
 
 
-class TemplateInvalid(Exception):
+class TemplateInvalid(ActionFailed):
     """template.yaml cannot be read or expanded; the text says where."""
 
 
