@@ -20,7 +20,7 @@ _DROPPED = dict.fromkeys(
 # A name that people chose may hold anything, also the name of an error: `(service
 # web-CannotPullContainerError-test)`.
 _CHOSEN_NAME = re.compile(
-    r"(\((?:service|task|task set|deployment|container-instance|elb) )[^\s()]{1,300}(?=[\s)])", re.IGNORECASE
+    r"(\((?:service|task|task set|deployment|container-instance|elb) )[^\s()]{1,300}(?=[\s)])"
 )
 
 

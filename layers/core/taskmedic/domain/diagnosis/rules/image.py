@@ -26,7 +26,7 @@ REFUSED = words(
     "registry-refused",
     DENIED,
     "401 Unauthorized",
-    "unauthorized:",
+    "unauthorized",
     "status code: 401",
     "StatusCode: 401",
     "authentication required",
@@ -171,7 +171,7 @@ IMAGE_RULES: tuple[Rule, ...] = (
     Rule(
         "auth-unreachable-outline",
         "image_pull.network",
-        (words("auth-unreachable-outline", "pull secrets or registry auth"), UNREACHABLE),
+        (words("auth-unreachable-outline", "pull secrets or registry auth", "pull registry auth"), UNREACHABLE),
         DOC_RESOURCE,
         "ResourceInitializationError: unable to pull secrets or registry auth: dial tcp 10.0.1.17:443: i/o "
         "timeout",

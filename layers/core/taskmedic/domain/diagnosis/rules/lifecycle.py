@@ -67,7 +67,7 @@ START_RULES: tuple[Rule, ...] = (
                 "could not select device driver",
                 "error gathering device information",
                 "no such device",
-                "error running hook #",
+                "running hook",
                 "driver/library version mismatch",
                 "unresolvable CDI devices",
                 "neuron",
@@ -80,6 +80,7 @@ START_RULES: tuple[Rule, ...] = (
         DOCKER,
         "CannotStartContainerError: Error response from daemon: could not select device driver with "
         "capabilities: [[gpu]]",
+        none_of=(words("start-device-not", "devmapper", "devicemapper"),),  # a disk of Docker's own
     ),
     Rule(
         "start-mount",

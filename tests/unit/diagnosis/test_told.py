@@ -1,0 +1,231 @@
+"""What a diagnosis tells: names from the message, advice in order, evidence with its place, crash loops."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskmedic.domain.diagnosis import CATEGORIES, DiagnosisContext, EarlierStop, Evidence, diagnose
+from taskmedic.domain.diagnosis.catalogue import PLAIN_WORDS, Category, fields_of
+from taskmedic.domain.diagnosis.logs import last_error
+from tests.unit.diagnosis.builders import a_task
+from tests.unit.diagnosis.wordings import WORDINGS
+
+NOW = datetime(2026, 3, 4, 5, 0, tzinfo=UTC)
+DENIED_SECRET = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: "
+    "AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/orders-exec/0f is not authorized to perform: "
+    "secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf "
+)
+
+
+@pytest.mark.parametrize("category", CATEGORIES.values(), ids=lambda category: category.label)
+def test_every_category_says_what_to_do_and_speaks_only_of_known_facts(category: Category) -> None:
+    conditional = {"endpoint_policy", "repository_policy", "exit_advice", "of_service", "of_job", "killed"}
+    conditional |= {"reason_code", "missing_resource"}
+
+    assert category.advice
+    assert category.meaning.endswith(".")
+    assert fields_of(category) <= set(PLAIN_WORDS) | conditional
+
+
+@pytest.mark.parametrize("category", list(WORDINGS))
+def test_texts_are_whole_sentences_without_placeholders(category: str) -> None:
+    for text in WORDINGS[category]:
+        diagnosis = diagnose(a_task().stopped(text))
+        for line in (diagnosis.title, diagnosis.cause, *diagnosis.advice):
+            assert line.strip()
+            assert "{" not in line
+            assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("reason", "names"),
+    [
+        (DENIED_SECRET, ["orders-exec", "secretsmanager:GetSecretValue", "secret:orders/db-AbCdEf"]),
+        (DENIED_SECRET + "because no VPC endpoint policy allows the action", ["VPC endpoint's policy refuses it"]),
+        (
+            "CannotPullContainerError: Error response from daemon: manifest for example/orders:2.1 not found",
+            ["example/orders:2.1"],
+        ),
+        (
+            "CannotPullContainerError: AccessDeniedException: not authorized to perform: ecr:BatchGetImage on resource: "
+            "arn:aws:ecr:eu-west-1:123456789012:repository/orders because no resource-based policy allows it",
+            ["ecr:BatchGetImage", "repository's policy"],
+        ),
+        (
+            "ResourceInitializationError: failed to validate logger args: AccessDeniedException: not authorized to "
+            "perform: logs:CreateLogStream on resource: arn:aws:logs:eu-west-1:1:log-group:/ecs/orders:log-stream:x",
+            ["/ecs/orders", "logs:CreateLogStream"],
+        ),
+        ("Unexpected EC2 error: InsufficientFreeAddressesInSubnet subnet-0aa1bb22", ["subnet-0aa1bb22"]),
+        ("CannotStartContainerError: Bind for 0.0.0.0:8443 failed: port is already allocated", ["port 8443"]),
+        ("CannotStartContainerError: unable to find user web: no matching entries in passwd file", ["web"]),
+        ('CannotStartContainerError: exec: "/app/run.sh": permission denied: unknown', ["/app/run.sh"]),
+        ("Host EC2 (instance i-0aa1bb22cc33dd44e) terminated.", ["i-0aa1bb22cc33dd44e"]),
+        (
+            "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/web/0a)",
+            ["target group web"],
+        ),
+        ("dependency graph: container ordering dependency [envoy] for target [web] has timed out.", ["envoy"]),
+        (
+            "failed to invoke EFS utils commands: mount.nfs4: fs-0aa11bb2.efs.eu-west-1.amazonaws.com timed out",
+            ["fs-0aa11bb2"],
+        ),
+        ("unable to retrieve secret from asm: did not contain json key password_2", ["password_2"]),
+        ("service (a) insufficient memory: no container instance met all of its requirements", ["memory"]),
+    ],
+)  # fmt: skip
+def test_the_advice_names_what_the_message_names(reason: str, names: list[str]) -> None:
+    diagnosis = diagnose(a_task().stopped(reason))
+    told = " ".join((diagnosis.title, diagnosis.cause, *diagnosis.advice))
+
+    for name in names:
+        assert name in told
+
+
+def test_what_the_message_does_not_name_is_taken_from_the_task_and_its_definition() -> None:
+    task = a_task().stopped("Task failed to start").container(
+        "app",
+        reason="CannotStartContainerError: failed to initialize logging driver: The specified log group does not exist",
+        image="example/orders:1",
+    )  # fmt: skip
+    options = {"awslogs-group": "/ecs/orders"}
+    definition: dict[str, Any] = {
+        "executionRoleArn": "arn:aws:iam::123456789012:role/orders-exec",
+        "containerDefinitions": [{"name": "app", "logConfiguration": {"options": options}}],
+    }
+
+    diagnosis = diagnose(task, DiagnosisContext(task_definition=definition))
+
+    assert "/ecs/orders" in diagnosis.title
+    assert any("orders-exec" in line for line in diagnosis.advice)
+
+
+def test_what_nobody_names_is_said_in_plain_words() -> None:
+    diagnosis = diagnose(a_task().stopped("CannotPullContainerError: manifest unknown"))
+
+    assert diagnosis.title == "Image not found: the container's image"
+
+
+def test_the_first_line_of_evidence_is_what_the_diagnosis_rests_on() -> None:
+    task = (
+        a_task().stopped("Task failed to start", "TaskFailedToStart").container("app", reason=DENIED_SECRET)
+    )
+
+    diagnosis = diagnose(task, DiagnosisContext(notes=(Evidence("network", "no way out"),)))
+
+    assert [line.source for line in diagnosis.evidence] == [
+        "containers[app].reason",
+        "stoppedReason",
+        "stopCode",
+        "network",
+    ]
+    assert diagnosis.to_json()["evidence"][1] == "stoppedReason: Task failed to start"
+
+
+def test_json_has_exactly_the_documented_members() -> None:
+    assert set(diagnose(a_task()).to_json()) == {
+        "task_arn", "category", "benign", "confidence", "title", "cause", "advice", "evidence",
+        "container", "service", "revision",
+    }  # fmt: skip
+
+
+def test_secrets_in_a_reason_are_not_shown() -> None:
+    reason = "Essential container exited: DB_PASSWORD=hunter22 at postgres://u:s3cret@db/x"
+
+    shown = str(diagnose(a_task().stopped(reason)).to_json())
+
+    assert "hunter22" not in shown
+    assert "s3cret" not in shown
+
+
+class TestContainerOfATaskLevelText:
+    def test_the_unhealthy_one(self) -> None:
+        task = (
+            a_task()
+            .stopped("Task failed container health checks")
+            .container("proxy", 143, healthStatus="HEALTHY")
+            .container("app", 143, healthStatus="UNHEALTHY")
+        )
+
+        assert diagnose(task).container == "app"
+
+    def test_the_only_one_with_a_health_check(self) -> None:
+        task = a_task().stopped("Task failed container health checks").container("proxy").container("app")
+        definition = {
+            "containerDefinitions": [{"name": "proxy"}, {"name": "app", "healthCheck": {"command": ["x"]}}]
+        }
+
+        assert diagnose(task, DiagnosisContext(task_definition=definition)).container == "app"
+
+    def test_the_one_whose_image_the_text_names(self) -> None:
+        task = (
+            a_task()
+            .stopped("CannotPullContainerError: manifest for example/app:2 not found")
+            .container("proxy", image="example/proxy:1")
+            .container("app", image="example/app:2")
+        )
+
+        assert diagnose(task).container == "app"
+
+    def test_none_when_it_cannot_be_told(self) -> None:
+        task = a_task().stopped("Task failed container health checks").container("proxy").container("app")
+
+        assert diagnose(task).container == ""
+
+
+class TestCrashLoop:
+    def loop(
+        self, *minutes_ago: float, category: str = "app.exit_nonzero", revision: str = "orders:3"
+    ) -> str:
+        task = (
+            a_task().of_service("orders").revision("orders:3").stopped("").container("app", 1)
+        ).at(stoppedAt=NOW)  # fmt: skip
+        stops = tuple(EarlierStop(NOW - timedelta(minutes=m), category, revision) for m in minutes_ago)
+        return diagnose(task, DiagnosisContext(earlier_stops=stops)).cause
+
+    def test_three_stops_in_a_quarter_of_an_hour_on_one_revision(self) -> None:
+        assert "Crash loop: 3 stops in 9 minutes on orders:3." in self.loop(4, 9)
+
+    def test_within_a_minute(self) -> None:
+        assert "3 stops within a minute" in self.loop(0.2, 0.4)
+
+    @pytest.mark.parametrize(
+        "earlier",
+        [{"minutes": (4,)}, {"minutes": (4, 40)}, {"minutes": (4, 9), "revision": "orders:2"},
+         {"minutes": (4, 9), "category": "deployment.scaling_activity"}],
+    )  # fmt: skip
+    def test_not_of_two_nor_long_ago_nor_another_revisions_nor_benign_ones(
+        self, earlier: dict[str, Any]
+    ) -> None:
+        minutes = earlier.pop("minutes")
+
+        assert "Crash loop" not in self.loop(*minutes, **earlier)
+
+    def test_the_first_advice_is_to_end_it(self) -> None:
+        stops = tuple(EarlierStop(NOW - timedelta(minutes=m), "app.exit_nonzero", "") for m in (1, 2))
+
+        diagnosis = diagnose(
+            a_task().container("app", 1).at(stoppedAt=NOW), DiagnosisContext(earlier_stops=stops)
+        )
+
+        assert diagnosis.advice[0].startswith("This repeats")
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        (["java.lang.IllegalStateException: no port", "\tat a.B.c(B.java:1)"], "java.lang.IllegalStateException: no port"),
+        (["Exception in thread \"main\" x", "Caused by: a.b.SQLError: refused"], "Caused by: a.b.SQLError: refused"),
+        (["panic: runtime error: index out of range", "goroutine 1 [running]:"], "panic: runtime error: index out of range"),
+        (["2026-03-04 ERROR [main] cannot start", "done"], "2026-03-04 ERROR [main] cannot start"),
+        (["TypeError: x is not a function", "    at f (/a.js:1:1)"], "TypeError: x is not a function"),
+        (["listening on 8080"], ""),
+        ([], ""),
+    ],
+)  # fmt: skip
+def test_the_line_of_a_log_that_names_the_error(lines: list[str], error: str) -> None:
+    assert last_error(lines) == error
