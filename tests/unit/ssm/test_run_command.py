@@ -127,7 +127,7 @@ class TestACommandThatDoesNotStart:
         ("message", "remedy", "may_have_run"),
         [
             (
-                "\n----------ERROR-------\nUnable to start command: fork/exec /bin/sh: no such file or directory",
+                "\n-----ERROR------\nUnable to start command: fork/exec /bin/sh: no such file or directory",
                 "shell: false",
                 False,
             ),

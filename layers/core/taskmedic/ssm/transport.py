@@ -19,6 +19,7 @@ _PING_S: Final = 30
 """NAT gateways and proxies cut a silent connection after about five minutes."""
 _SEND_S: Final = 30
 """A peer that sends and does not read would hold us up for ever."""
+_CLOSE_S: Final = 1
 _LARGEST_FRAME: Final = 1024 * 1024
 
 
@@ -60,7 +61,7 @@ async def connect_websocket(url: str, timeout_s: float) -> Transport:
             open_timeout=timeout_s,
             ping_interval=_PING_S,
             ping_timeout=_PING_S,
-            close_timeout=1,
+            close_timeout=_CLOSE_S,
             max_size=_LARGEST_FRAME,
             logger=_NO_LOG,
         )
@@ -106,7 +107,11 @@ class WebSocketTransport:
 
     async def close(self) -> None:
         """See Transport."""
-        await self._connection.close()
+        try:
+            async with asyncio.timeout(2 * _CLOSE_S):
+                await self._connection.close()
+        except TimeoutError:  # the peer does not read, so that not even the closing frame can be sent
+            self._connection.transport.abort()
 
 
 @cache
