@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-
-from taskmedic.domain.diagnosis import CATEGORIES, diagnose
 from tests.unit.diagnosis.builders import a_task
 from tests.unit.diagnosis.wordings import WORDINGS
+
+from taskmedic.domain.diagnosis import CATEGORIES, diagnose
 
 ALL = [(category, text) for category, texts in WORDINGS.items() for text in texts]
 FROM_EXIT_CODES = {"app.exit_nonzero", "app.exit_zero"}
@@ -63,8 +63,10 @@ def test_a_reason_at_the_container_counts_as_one_at_the_task(category: str) -> N
 
 def test_a_name_that_people_chose_is_not_read_as_an_error() -> None:
     text = (
-        "(service CannotPullContainerError-OutOfMemoryError-test) was unable to place a task because no container "
-        "instance met all of its requirements. The closest matching (container-instance 77) has insufficient memory."
+        "(service CannotPullContainerError-OutOfMemoryError-test) was unable to place a task because no "
+        "container "
+        "instance met all of its requirements. The closest matching (container-instance 77) has "
+        "insufficient memory."
     )
 
     assert category_of(text) == "capacity.insufficient"

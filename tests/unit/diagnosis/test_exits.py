@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.diagnosis.builders import TaskBuilder, a_task
 
 from taskmedic.domain.diagnosis import Confidence, Diagnosis, DiagnosisContext, diagnose
-from tests.unit.diagnosis.builders import TaskBuilder, a_task
 
 
 def exited(*containers: tuple[str, int], context: DiagnosisContext | None = None, **times: Any) -> Diagnosis:

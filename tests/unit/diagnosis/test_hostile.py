@@ -1,14 +1,16 @@
-"""A megabyte of anything is read in linear time: four times the text takes about four times as long, not sixteen."""
+"""A megabyte of anything is read in linear time: four times the text takes about four times as long, not
+sixteen.
+"""
 
 from __future__ import annotations
 
 import time
 
 import pytest
+from tests.unit.diagnosis.builders import a_task
 
 from taskmedic.domain.diagnosis import diagnose
 from taskmedic.domain.masking import mask
-from tests.unit.diagnosis.builders import a_task
 
 MEGABYTE = 1_000_000
 HOSTILE = {

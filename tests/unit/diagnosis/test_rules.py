@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.unit.diagnosis.builders import a_task
+from tests.unit.diagnosis.wordings import WORDINGS
 
 from taskmedic.domain.diagnosis import CATEGORIES, RULES, Confidence, Rank, Rule, diagnose
 from taskmedic.domain.diagnosis.rules.orchestration import ORCHESTRATION_RULES
 from taskmedic.domain.diagnosis.text import Message, Phrases
-from tests.unit.diagnosis.builders import a_task
-from tests.unit.diagnosis.wordings import WORDINGS
 
 
 def deciding(text: str) -> Rule | None:
@@ -51,27 +51,74 @@ def test_an_outline_never_hides_a_cause_that_stands_after_it() -> None:
     ("text", "winner", "loser"),
     [
         # inner cause before outer name
-        ("CannotStartContainerError: container init was OOM-killed (memory limit too low?)", "out-of-memory", "start-outline"),
-        ("CannotStartContainerError: failed to initialize logging driver: log group does not exist", "logs-missing", "start-outline"),
-        ("CannotCreateContainerError: mkdir /x: no space left on device", "create-disk-full", "create-outline"),
+        (
+            "CannotStartContainerError: container init was OOM-killed (memory limit too low?)",
+            "out-of-memory",
+            "start-outline",
+        ),
+        (
+            "CannotStartContainerError: failed to initialize logging driver: log group does not exist",
+            "logs-missing",
+            "start-outline",
+        ),
+        (
+            "CannotCreateContainerError: mkdir /x: no space left on device",
+            "create-disk-full",
+            "create-outline",
+        ),
         # refused before absent: a private repository that does not exist is refused in the same words
-        ("CannotPullContainerError: pull access denied for a/b, repository does not exist", "pull-refused", "pull-missing"),
+        (
+            "CannotPullContainerError: pull access denied for a/b, repository does not exist",
+            "pull-refused",
+            "pull-missing",
+        ),
         # unreachable before absent: the log group was never asked
-        ("failed to validate logger args: The task cannot find the log group. connection issue between the task and CloudWatch", "logs-unreachable", "logs-missing"),
+        (
+            (
+                "failed to validate logger args: The task cannot find the log group. connection issue "
+                "between "
+                "the task and CloudWatch"
+            ),
+            "logs-unreachable",
+            "logs-missing",
+        ),
         # a limit of the rate before what it came with
-        ("CannotPullContainerError: 429 Too Many Requests: toomanyrequests: authentication required", "pull-rate-limited", "pull-refused"),
+        (
+            "CannotPullContainerError: 429 Too Many Requests: toomanyrequests: authentication required",
+            "pull-rate-limited",
+            "pull-refused",
+        ),
         # a cause before the consequence
-        ("InternalError: Timeout waiting for network interface provisioning to complete", "eni", "internal-error"),
+        (
+            "InternalError: Timeout waiting for network interface provisioning to complete",
+            "eni",
+            "internal-error",
+        ),
         # the exec agent's names begin like the container's
         ("CannotStartContainerExecError: the exec could not start", "exec-agent", "start-outline"),
         # where a text names the inspection, its time-out is not the news
-        ("CannotInspectContainerError: Could not transition to inspecting; timed out after waiting 30s", "inspect", "runtime-timeout"),
+        (
+            "CannotInspectContainerError: Could not transition to inspecting; timed out after waiting 30s",
+            "inspect",
+            "runtime-timeout",
+        ),
         # a full subnet before the interface that could not be made in it
-        ("Unexpected EC2 error while attempting to Create Network Interface: InsufficientFreeAddressesInSubnet", "subnet-full", "eni"),
+        (
+            (
+                "Unexpected EC2 error while attempting to Create Network Interface: "
+                "InsufficientFreeAddressesInSubnet"
+            ),
+            "subnet-full",
+            "eni",
+        ),
         # the load balancer's check before the container's
-        ("(port 80) is unhealthy in (target-group a): failed container health checks", "load-balancer", "container-health"),
+        (
+            "(port 80) is unhealthy in (target-group a): failed container health checks",
+            "load-balancer",
+            "container-health",
+        ),
     ],
-)  # fmt: skip
+)
 def test_where_two_rules_hold_the_order_settles_it(text: str, winner: str, loser: str) -> None:
     by_name = {rule.name: rule for rule in RULES}
     message = Message("stoppedReason", text)

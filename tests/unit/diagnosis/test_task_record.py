@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.diagnosis.builders import a_task
 
 from taskmedic.domain.diagnosis import CATEGORIES, diagnose
 from taskmedic.domain.errors import InputError, NotAStoppedTask
 from taskmedic.domain.task_record import read_task, read_tasks, read_time, task_documents
-from tests.unit.diagnosis.builders import a_task
 
 STOPPED_AT = datetime(2026, 3, 4, 5, 6, 7, 890_000, UTC)
 EPOCH_S = STOPPED_AT.timestamp()
@@ -119,7 +119,9 @@ def test_times_that_are_none_are_absent(value: Any, expected: datetime | None) -
     assert read_time(value) == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [("137", 137), (1.0, 1), (True, None), ("x", None), (1.5, None), (-1, -1)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "expected"), [("137", 137), (1.0, 1), (True, None), ("x", None), (1.5, None), (-1, -1)]
+)
 def test_exit_codes_as_tools_write_them(value: Any, expected: int | None) -> None:
     record = read_task(a_task().container("app") | {"containers": [{"name": "app", "exitCode": value}]})
 
@@ -132,8 +134,15 @@ JSON = st.recursive(
     max_leaves=12,
 )
 FIELDS = st.sampled_from(
-    ["lastStatus", "desiredStatus", "stopCode", "stoppedReason", "containers", "exitCode", "reason", "name"]
-    + [
+    [
+        "lastStatus",
+        "desiredStatus",
+        "stopCode",
+        "stoppedReason",
+        "containers",
+        "exitCode",
+        "reason",
+        "name",
         "stoppedAt",
         "attachments",
         "details",

@@ -6,18 +6,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.unit.diagnosis.builders import a_task
+from tests.unit.diagnosis.wordings import WORDINGS
 
 from taskmedic.domain.diagnosis import CATEGORIES, DiagnosisContext, EarlierStop, Evidence, diagnose
 from taskmedic.domain.diagnosis.catalogue import PLAIN_WORDS, Category, fields_of
 from taskmedic.domain.diagnosis.logs import last_error
-from tests.unit.diagnosis.builders import a_task
-from tests.unit.diagnosis.wordings import WORDINGS
 
 NOW = datetime(2026, 3, 4, 5, 0, tzinfo=UTC)
 DENIED_SECRET = (
-    "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from asm: "
-    "AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/orders-exec/0f is not authorized to perform: "
-    "secretsmanager:GetSecretValue on resource: arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf "
+    "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve secret from "
+    "asm: "
+    "AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/orders-exec/0f is not authorized "
+    "to perform: "
+    "secretsmanager:GetSecretValue on resource: "
+    "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders/db-AbCdEf "
 )
 
 
@@ -45,19 +48,30 @@ def test_texts_are_whole_sentences_without_placeholders(category: str) -> None:
     ("reason", "names"),
     [
         (DENIED_SECRET, ["orders-exec", "secretsmanager:GetSecretValue", "secret:orders/db-AbCdEf"]),
-        (DENIED_SECRET + "because no VPC endpoint policy allows the action", ["VPC endpoint's policy refuses it"]),
+        (
+            DENIED_SECRET + "because no VPC endpoint policy allows the action",
+            ["VPC endpoint's policy refuses it"],
+        ),
         (
             "CannotPullContainerError: Error response from daemon: manifest for example/orders:2.1 not found",
             ["example/orders:2.1"],
         ),
         (
-            "CannotPullContainerError: AccessDeniedException: not authorized to perform: ecr:BatchGetImage on resource: "
-            "arn:aws:ecr:eu-west-1:123456789012:repository/orders because no resource-based policy allows it",
+            (
+                "CannotPullContainerError: AccessDeniedException: not authorized to perform: "
+                "ecr:BatchGetImage on resource: "
+                "arn:aws:ecr:eu-west-1:123456789012:repository/orders because no resource-based policy "
+                "allows it"
+            ),
             ["ecr:BatchGetImage", "repository's policy"],
         ),
         (
-            "ResourceInitializationError: failed to validate logger args: AccessDeniedException: not authorized to "
-            "perform: logs:CreateLogStream on resource: arn:aws:logs:eu-west-1:1:log-group:/ecs/orders:log-stream:x",
+            (
+                "ResourceInitializationError: failed to validate logger args: AccessDeniedException: not "
+                "authorized to "
+                "perform: logs:CreateLogStream on resource: "
+                "arn:aws:logs:eu-west-1:1:log-group:/ecs/orders:log-stream:x"
+            ),
             ["/ecs/orders", "logs:CreateLogStream"],
         ),
         ("Unexpected EC2 error: InsufficientFreeAddressesInSubnet subnet-0aa1bb22", ["subnet-0aa1bb22"]),
@@ -66,18 +80,28 @@ def test_texts_are_whole_sentences_without_placeholders(category: str) -> None:
         ('CannotStartContainerError: exec: "/app/run.sh": permission denied: unknown', ["/app/run.sh"]),
         ("Host EC2 (instance i-0aa1bb22cc33dd44e) terminated.", ["i-0aa1bb22cc33dd44e"]),
         (
-            "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/web/0a)",
+            (
+                "Task failed ELB health checks in (target-group "
+                "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/web/0a)"
+            ),
             ["target group web"],
         ),
-        ("dependency graph: container ordering dependency [envoy] for target [web] has timed out.", ["envoy"]),
         (
-            "failed to invoke EFS utils commands: mount.nfs4: fs-0aa11bb2.efs.eu-west-1.amazonaws.com timed out",
+            "dependency graph: container ordering dependency [envoy] for target [web] has timed out.",
+            ["envoy"],
+        ),
+        (
+            (
+                "failed to invoke EFS utils commands: mount.nfs4: fs-0aa11bb2.efs.eu-west-1.amazonaws.com "
+                "timed "
+                "out"
+            ),
             ["fs-0aa11bb2"],
         ),
         ("unable to retrieve secret from asm: did not contain json key password_2", ["password_2"]),
         ("service (a) insufficient memory: no container instance met all of its requirements", ["memory"]),
     ],
-)  # fmt: skip
+)
 def test_the_advice_names_what_the_message_names(reason: str, names: list[str]) -> None:
     diagnosis = diagnose(a_task().stopped(reason))
     told = " ".join((diagnosis.title, diagnosis.cause, *diagnosis.advice))
@@ -87,11 +111,15 @@ def test_the_advice_names_what_the_message_names(reason: str, names: list[str]) 
 
 
 def test_what_the_message_does_not_name_is_taken_from_the_task_and_its_definition() -> None:
-    task = a_task().stopped("Task failed to start").container(
-        "app",
-        reason="CannotStartContainerError: failed to initialize logging driver: The specified log group does not exist",
-        image="example/orders:1",
-    )  # fmt: skip
+    task = (
+        a_task()
+        .stopped("Task failed to start")
+        .container(
+            "app",
+            reason="CannotStartContainerError: failed to initialize logging driver: The specified log group does not exist",
+            image="example/orders:1",
+        )
+    )
     options = {"awslogs-group": "/ecs/orders"}
     definition: dict[str, Any] = {
         "executionRoleArn": "arn:aws:iam::123456789012:role/orders-exec",
@@ -128,9 +156,18 @@ def test_the_first_line_of_evidence_is_what_the_diagnosis_rests_on() -> None:
 
 def test_json_has_exactly_the_documented_members() -> None:
     assert set(diagnose(a_task()).to_json()) == {
-        "task_arn", "category", "benign", "confidence", "title", "cause", "advice", "evidence",
-        "container", "service", "revision",
-    }  # fmt: skip
+        "task_arn",
+        "category",
+        "benign",
+        "confidence",
+        "title",
+        "cause",
+        "advice",
+        "evidence",
+        "container",
+        "service",
+        "revision",
+    }
 
 
 def test_secrets_in_a_reason_are_not_shown() -> None:
@@ -181,9 +218,9 @@ class TestCrashLoop:
     def loop(
         self, *minutes_ago: float, category: str = "app.exit_nonzero", revision: str = "orders:3"
     ) -> str:
-        task = (
-            a_task().of_service("orders").revision("orders:3").stopped("").container("app", 1)
-        ).at(stoppedAt=NOW)  # fmt: skip
+        task = (a_task().of_service("orders").revision("orders:3").stopped("").container("app", 1)).at(
+            stoppedAt=NOW
+        )
         stops = tuple(EarlierStop(NOW - timedelta(minutes=m), category, revision) for m in minutes_ago)
         return diagnose(task, DiagnosisContext(earlier_stops=stops)).cause
 
@@ -195,9 +232,13 @@ class TestCrashLoop:
 
     @pytest.mark.parametrize(
         "earlier",
-        [{"minutes": (4,)}, {"minutes": (4, 40)}, {"minutes": (4, 9), "revision": "orders:2"},
-         {"minutes": (4, 9), "category": "deployment.scaling_activity"}],
-    )  # fmt: skip
+        [
+            {"minutes": (4,)},
+            {"minutes": (4, 40)},
+            {"minutes": (4, 9), "revision": "orders:2"},
+            {"minutes": (4, 9), "category": "deployment.scaling_activity"},
+        ],
+    )
     def test_not_of_two_nor_long_ago_nor_another_revisions_nor_benign_ones(
         self, earlier: dict[str, Any]
     ) -> None:
@@ -218,14 +259,23 @@ class TestCrashLoop:
 @pytest.mark.parametrize(
     ("lines", "error"),
     [
-        (["java.lang.IllegalStateException: no port", "\tat a.B.c(B.java:1)"], "java.lang.IllegalStateException: no port"),
-        (["Exception in thread \"main\" x", "Caused by: a.b.SQLError: refused"], "Caused by: a.b.SQLError: refused"),
-        (["panic: runtime error: index out of range", "goroutine 1 [running]:"], "panic: runtime error: index out of range"),
+        (
+            ["java.lang.IllegalStateException: no port", "\tat a.B.c(B.java:1)"],
+            "java.lang.IllegalStateException: no port",
+        ),
+        (
+            ['Exception in thread "main" x', "Caused by: a.b.SQLError: refused"],
+            "Caused by: a.b.SQLError: refused",
+        ),
+        (
+            ["panic: runtime error: index out of range", "goroutine 1 [running]:"],
+            "panic: runtime error: index out of range",
+        ),
         (["2026-03-04 ERROR [main] cannot start", "done"], "2026-03-04 ERROR [main] cannot start"),
         (["TypeError: x is not a function", "    at f (/a.js:1:1)"], "TypeError: x is not a function"),
         (["listening on 8080"], ""),
         ([], ""),
     ],
-)  # fmt: skip
+)
 def test_the_line_of_a_log_that_names_the_error(lines: list[str], error: str) -> None:
     assert last_error(lines) == error
