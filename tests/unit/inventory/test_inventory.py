@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from tests.unit.inventory.ecs_world import EcsWorld, WorldClients, a_task, names, refused
 
 from taskmedic.aws.inventory import Inventory, find
 from taskmedic.domain import nodes as attr
@@ -20,7 +21,6 @@ from taskmedic.domain.errors import (
 )
 from taskmedic.domain.node_filter import NodeFilter
 from taskmedic.domain.node_source import NodeSource
-from tests.unit.inventory.ecs_world import EcsWorld, WorldClients, a_task, names, refused
 
 
 def read(world: EcsWorld | WorldClients, *sources: dict[str, Any], **options: Any) -> Inventory:

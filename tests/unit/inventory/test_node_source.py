@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.inventory.ecs_world import a_task, names
 
 from taskmedic.domain.ecs_nodes import Origin, nodes_of
 from taskmedic.domain.errors import FilterInvalid
-from taskmedic.domain.node_source import Dispatch, FilterBehavior, NodesSpec, NodeSource
+from taskmedic.domain.node_source import Dispatch, FilterBehavior, NodeSource, NodesSpec
 from taskmedic.domain.nodes import Node
 from taskmedic.domain.selection import Limits, Rank
-from tests.unit.inventory.ecs_world import a_task, names
 
 # One of each: two services, two definitions of one, a standalone task, a sidecar, tags.
 TASKS = (
