@@ -44,7 +44,8 @@ done
 id=$1; shift
 home=$CONTAINERS/$id
 if [ ! -f "$home.env" ]; then echo "Error response from daemon: No such container: $id" >&2; exit 1; fi
-cd "$home" && exec env -i /bin/sh -c '. "$0"
+# A session of its own, as a container's process has: a signal to its group does not reach the host's shell.
+cd "$home" && exec setsid --wait env -i /bin/sh -c '. "$0"
 command -v "$1" >/dev/null || {
   echo "OCI runtime exec failed: exec failed: unable to start container process:" \\
     "exec: \\"$1\\": executable file not found in \\$PATH: unknown" >&2
