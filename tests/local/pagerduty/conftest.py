@@ -1,15 +1,15 @@
-"""The report step between moto's AWS in this process and the stand-in behind a real socket."""
+"""The report step between moto's AWS and the stand-in, both behind real sockets of their own."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from taskmedic.aws.clients import Clients
 from taskmedic.domain.errors import TaskmedicError
@@ -42,30 +42,33 @@ def pagerduty() -> Iterator[PagerDutyStandIn]:
 
 
 class Aws:
-    """Clients are made once: that is what takes time."""
+    """Clients are made once: that is what takes time. Names are new each time, for moto's state is shared."""
 
     def __init__(self) -> None:
         self.clients = Clients()
-        self.secretsmanager = boto3.client("secretsmanager")
-        self.dynamodb = boto3.client("dynamodb")
-        self.sns = boto3.client("sns")
-        self.sqs = boto3.client("sqs")
-        secret = {"token": TOKEN, "from": EMAIL, "routing_key": "r" * 32}
-        self.secretsmanager.create_secret(Name="api", SecretString=json.dumps(secret))
+        self.secretsmanager = self.clients.get("secretsmanager")
+        self.dynamodb = self.clients.get("dynamodb")
+        self.sns = self.clients.get("sns")
+        self.sqs = self.clients.get("sqs")
+
+    def secret(self, value: dict[str, Any]) -> str:
+        name = uuid.uuid4().hex
+        self.secretsmanager.create_secret(Name=name, SecretString=json.dumps(value))
+        return name
 
     def table(self) -> str:
         keys = {"pk": "HASH", "sk": "RANGE"}
         name = uuid.uuid4().hex
         self.dynamodb.create_table(
             TableName=name,
-            KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],  # type: ignore[typeddict-item]
+            KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
             BillingMode="PAY_PER_REQUEST",
         )
         return name
 
     def topic(self, inbox: str) -> str:
-        topic = self.sns.create_topic(Name=uuid.uuid4().hex)["TopicArn"]
+        topic = str(self.sns.create_topic(Name=uuid.uuid4().hex)["TopicArn"])
         attributes = self.sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])
         self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"])
         return topic
@@ -81,7 +84,7 @@ class Reporter:
             region="us-east-1",
             stage="test",
             ledger_table=aws.table(),
-            pagerduty_api_secret_id="api",
+            pagerduty_api_secret_id=aws.secret({"token": TOKEN, "from": EMAIL, "routing_key": "r" * 32}),
             pagerduty_api_url=url,
             pagerduty_events_url=url,
             notify_topic_arn=aws.topic(self._inbox),
@@ -117,17 +120,25 @@ class Reporter:
         answer = self._aws.sqs.receive_message(QueueUrl=self._inbox, MaxNumberOfMessages=10)
         return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
-    def put_secret(self, name: str, value: dict[str, Any]) -> None:
-        self._aws.secretsmanager.create_secret(Name=name, SecretString=json.dumps(value))
+    def with_slack(self, secret: dict[str, Any]) -> None:
+        self.settings = replace(self.settings, slack_secret_id=self._aws.secret(secret))
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
-    with pytest.MonkeyPatch.context() as patched, mock_aws():
+def moto_aws() -> Iterator[Aws]:
+    """moto on a port of its own: `mock_aws` would reset the local cloud of this process."""
+    server = Server(DomainDispatcherApplication(create_backend_app))
+    server.start()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
         patched.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        yield Aws()
+        patched.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        patched.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        aws = Aws()
+    yield aws
+    server.stop()
 
 
 @pytest.fixture
-def reporter(aws: Aws, pagerduty: PagerDutyStandIn) -> Reporter:
-    return Reporter(aws, pagerduty.account.url)
+def reporter(moto_aws: Aws, pagerduty: PagerDutyStandIn) -> Reporter:
+    return Reporter(moto_aws, pagerduty.account.url)

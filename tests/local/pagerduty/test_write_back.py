@@ -257,8 +257,7 @@ def test_without_a_usable_api_secret_the_report_waits_and_the_topic_is_told(
 def test_a_slack_secret_without_a_url_is_a_failed_channel_and_no_failed_run(
     reporter: Reporter, incident: str
 ) -> None:
-    reporter.put_secret("slack", {"webhook_url": "http://plain"})
-    reporter.settings = replace(reporter.settings, slack_secret_id="slack")
+    reporter.with_slack({"webhook_url": "http://plain"})
 
     said = channels(reporter.once(a_report(incident, REPLACED)))
 
