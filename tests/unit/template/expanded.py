@@ -57,9 +57,10 @@ def of_type(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def statements(function: str) -> list[dict[str, Any]]:
-    """The policy statements that a function of the template declares; its logs and traces not included."""
+    """The policy statements that a function declares, conditional ones too; not its logs and traces."""
     policies = source()["Resources"][function]["Properties"]["Policies"]
-    return [statement for policy in policies for statement in policy["Statement"]]
+    written = [statement for policy in policies for statement in policy["Statement"]]
+    return [statement["Fn::If"][1] if "Fn::If" in statement else statement for statement in written]
 
 
 def as_list(value: Any) -> list[Any]:
