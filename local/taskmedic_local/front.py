@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from taskmedic_local.answers import AwsRequest, Environ, StartResponse, answer_error
 from taskmedic_local.faults import Faults
@@ -14,6 +17,36 @@ from taskmedic_local.server import WsgiApp
 REGION_KEY = "taskmedic.region"
 ACCOUNT_KEY = "taskmedic.account"
 OPERATION_KEY = "taskmedic.operation"
+SERVICE_KEY = "taskmedic.service"
+
+
+class MotoDispatcher(DomainDispatcherApplication):
+    """moto's own, which for each request lists the folders of its package and tries 200 patterns: here once a host."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        self.get_backend_for_host = functools.cache(super().get_backend_for_host)  # type: ignore[method-assign]
+
+
+class OneAtATime:
+    """moto, called by one thread at a time for each service: its models are not made for more.
+
+    A conditional write that is checked by two threads at once would succeed twice.
+    """
+
+    def __init__(self, moto: WsgiApp) -> None:
+        self._moto = moto
+        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+
+    def lock(self, service: str) -> threading.RLock:
+        """For those who touch moto's models past its API."""
+        return self._locks[service]
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get(OPERATION_KEY) == "ReceiveMessage":  # may wait for a message that another call sends
+            return self._moto(environ, start_response)
+        with self._locks[environ.get(SERVICE_KEY, "")]:
+            return list(self._moto(environ, start_response))
 
 
 class Front:
@@ -88,6 +121,7 @@ class Front:
         environ[ACCOUNT_KEY] = request.account
         environ[REGION_KEY] = request.region
         environ[OPERATION_KEY] = request.operation
+        environ[SERVICE_KEY] = request.service
         app = (
             self._services.get((request.service, request.operation))
             or self._services.get((request.service, ""))

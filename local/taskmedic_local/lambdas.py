@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import threading
 import time
@@ -21,7 +22,8 @@ from taskmedic_local.workers import WorkerHost
 
 log = logging.getLogger(__name__)
 
-DEFAULT_POOL_SIZE = 8
+# Each process costs a third of a second of a core to start; calls that wait for a free one lose less.
+DEFAULT_POOL_SIZE = max(4, 2 * (os.cpu_count() or 1))
 # Processes of one function that start at the same time: a burst of short calls is served sooner by those there are.
 AT_ONCE = 2
 INIT_LIMIT_S = 60.0  # for a process to load its handler on a busy machine; Lambda allows 10 s

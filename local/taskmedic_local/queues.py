@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.sqs.models import sqs_backends
 
 from taskmedic_local.deploy import QueueMapping
-from taskmedic_local.functions import REGION
+from taskmedic_local.functions import ACCOUNT, REGION
 from taskmedic_local.lambdas import Lambdas, Result, TooManyRequests
 from taskmedic_local.targets import Targets
 
@@ -46,7 +47,10 @@ class QueuePollers:
 
     def _run(self, mapping: QueueMapping) -> None:
         url = self._targets.queue_url(mapping.queue_arn)
+        queue = sqs_backends[ACCOUNT][REGION].queues[mapping.queue_arn.rpartition(":")[2]]
         while not self._stop.wait(POLL_S):
+            if not queue._messages:  # looked up past the API, which would cost a twentieth of a core
+                continue
             try:
                 self._poll(mapping, url)
             except (ClientError, BotoCoreError) as error:

@@ -6,6 +6,7 @@ werkzeug's own server closes every connection after one answer and leaves Nagle'
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import logging
@@ -134,6 +135,10 @@ class _Handler(MotoRequestHandler):
             super().handle()
         except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
             log.debug("connection dropped: %r", error)
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):  # what is left to be written to a connection that is gone
+            super().finish()
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Says nothing: a request is no news."""

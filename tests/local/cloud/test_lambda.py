@@ -10,6 +10,8 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from taskmedic_local.lambdas import DEFAULT_POOL_SIZE
+
 PID = "import os\ndef handler(event, context): return os.getpid()\n"
 
 
@@ -100,7 +102,7 @@ def test_more_calls_than_processes_wait_and_are_all_served(function, invoke):
         answers = list(pool.map(lambda _: invoke(own_pid), range(60)))
 
     assert all(error == "" for _, error in answers)
-    assert len({pid for pid, _ in answers}) <= 8
+    assert len({pid for pid, _ in answers}) <= DEFAULT_POOL_SIZE
 
 
 def test_reserved_concurrency_refuses_what_is_beyond_it(function, invoke, wait_for, cloud, tmp_path):
