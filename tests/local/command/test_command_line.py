@@ -1,0 +1,176 @@
+"""``taskmedic run`` and ``taskmedic check`` as a person or a script meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskmedic_local.cloud import LocalCloud
+
+Taskmedic = Callable[..., subprocess.CompletedProcess[str]]
+ONE = ("--cluster", "batch")
+PROGRAM = Path(sys.executable).with_name("taskmedic")
+
+
+@pytest.fixture
+def environment(cloud: LocalCloud) -> dict[str, str]:
+    return {**os.environ, "AWS_ENDPOINT_URL": cloud.endpoint}
+
+
+@pytest.fixture
+def taskmedic(environment: dict[str, str]) -> Taskmedic:
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, *words], capture_output=True, text=True, env=environment, timeout=60, check=False
+        )
+
+    return call
+
+
+def test_one_word_is_a_script_for_the_containers_shell(taskmedic: Taskmedic) -> None:
+    done = taskmedic("run", *ONE, "--", "echo $((40+2)) | tr 4 5")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "52\n", "")
+
+
+def test_several_words_are_a_program_and_its_arguments(taskmedic: Taskmedic) -> None:
+    done = taskmedic("run", *ONE, "--", "echo", "$HOME", "a  b", "--json")
+
+    assert (done.returncode, done.stdout) == (0, "$HOME a  b --json\n")
+
+
+def test_a_failed_command_is_exit_code_1_and_says_what_its_own_was(taskmedic: Taskmedic) -> None:
+    done = taskmedic("run", *ONE, "--", "echo hi; exit 3")
+
+    assert (done.returncode, done.stdout) == (1, "hi\n")
+    assert "/report: exit 3" in done.stderr
+
+
+def test_json_is_one_array_on_stdout(taskmedic: Taskmedic) -> None:
+    done = taskmedic("run", "--cluster", "prod", "--threads", "6", "--json", "--", "echo hi")
+
+    rows = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert len(rows) == 6
+    assert {(row["outcome"], row["exit_code"], row["stdout"], row["truncated"]) for row in rows} == {
+        ("exited", 0, "hi\n", False)
+    }
+    assert {"node", "outcome", "exit_code", "stdout", "truncated", "reason", "duration_s"} <= rows[0].keys()
+
+
+def test_many_containers_each_under_its_heading_and_progress_on_stderr(taskmedic: Taskmedic) -> None:
+    done = taskmedic(
+        "run", "--cluster", "prod", "--service", "checkout", "--keep-going", "--", "echo hi; exit 1"
+    )
+
+    assert done.returncode == 1
+    headings = [line for line in done.stdout.splitlines() if line.startswith("==> ")]
+    assert len(headings) == 4
+    assert all(line.endswith(": exit 1 <==") for line in headings)
+    assert "4/4 " in done.stderr
+    assert done.stderr.endswith("taskmedic: 0 of 4 nodes exited 0; 4 x exit 1\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (("run", *ONE, "--", "# nothing"), 2, "there is nothing to run"),
+        (("run", *ONE, "--", "echo {{ssm:/x}}"), 2, "{{ssm:/x}}"),
+        (("run", *ONE), 2, "Missing argument 'COMMAND...'"),
+        (("run", *ONE, "--timeout", "soon", "--", "true"), 2, "write a duration as 60s"),
+        (("run", "--", "true"), 2, "names no cluster"),
+        (("run", "--cluster", "nope", "--", "true"), 1, "cluster nope does not exist"),
+        (("run", *ONE, "--container", "nope", "--", "true"), 1, "no running container matches"),
+        (("run", *ONE, "--via", "ec2_host", "--no-shell", "--", "true"), 1, "Without a shell"),
+        (("check", "--cluster", "nope"), 1, "cluster nope does not exist"),
+    ],
+)
+def test_a_mistake_is_told_in_words(
+    taskmedic: Taskmedic, words: tuple[str, ...], code: int, text: str
+) -> None:
+    done = taskmedic(*words)
+
+    assert done.returncode == code
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_endpoint_that_does_not_answer_is_exit_code_3(environment: dict[str, str]) -> None:
+    nowhere = {**environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+
+    done = subprocess.run(
+        [PROGRAM, "run", *ONE, "--", "true"],
+        capture_output=True,
+        text=True,
+        env=nowhere,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interruption_ends_the_command_in_the_container(
+    environment: dict[str, str], taskmedic: Taskmedic, number: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "run", *ONE, "--", "echo $$ > pid; echo begun; exec sleep 300"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as running:
+        assert running.stdout
+        assert running.stderr
+        assert running.stdout.readline() == "begun\n"
+        running.send_signal(number)
+        told = running.stderr.read()
+        assert running.wait(20) == 1
+
+    assert "interrupted after 0 of 1; what ran was ended" in told
+    assert "Traceback" not in told
+    gone = "for i in $(seq 100); do kill -0 $(cat pid) 2>/dev/null || exit 0; sleep 0.05; done; exit 1"
+    assert taskmedic("run", *ONE, "--", gone).returncode == 0
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command(environment: dict[str, str]) -> None:
+    command = f"{PROGRAM} run {' '.join(ONE)} -- 'while :; do echo y; done' | head -1"
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, env=environment, timeout=30, check=False
+    )
+
+    assert done.stdout == "y\n"
+    assert "Traceback" not in done.stderr
+
+
+def test_check_says_ready(taskmedic: Taskmedic) -> None:
+    done = taskmedic("check", "--cluster", "prod", "--service", "search", "--json")
+
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert [row["ready"] for row in rows] == [True, True]
+    assert {finding["status"] for row in rows for finding in row["findings"]} <= {"ok", "unknown"}
+
+
+def test_check_says_what_to_change(cloud: LocalCloud, taskmedic: Taskmedic) -> None:
+    (task,) = cloud.world.cluster("batch").tasks.values()
+    task.exec_enabled = False
+
+    done = taskmedic("check", *ONE)
+
+    assert done.returncode == 1
+    assert "not ready" in done.stdout
+    assert "fail  exec_enabled: the task was started without ECS Exec" in done.stdout
+    assert "--enable-execute-command" in done.stdout
+    assert "0 of 1 containers ready" in done.stdout
