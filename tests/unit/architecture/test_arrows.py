@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 CORE = ROOT / "layers/core/taskmedic"
-# Which rooms a room may import. A room may import itself. aws opens sessions and hands them to ssm, which has not
+# Which rooms a room may import, beside itself. aws opens sessions and hands them to ssm, which has not
 # heard of it.
 ARROWS = {
     "domain": set[str](),
