@@ -50,9 +50,6 @@ class _Handler(MotoRequestHandler):
         if self.headers.get("Upgrade", "").lower() == "websocket":
             self._upgrade()
             return
-        if self.headers.get("Expect", "").lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.wfile.flush()
         environ = self.make_environ()
         body = self._read_body(environ)
         if body is None:
@@ -135,6 +132,11 @@ class _Handler(MotoRequestHandler):
             super().handle()
         except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
             log.debug("connection dropped: %r", error)
+
+    def handle_expect_100(self) -> bool:
+        go_on = super().handle_expect_100()
+        self.wfile.flush()
+        return go_on
 
     def finish(self) -> None:
         with contextlib.suppress(OSError):  # what is left to be written to a connection that is gone

@@ -55,7 +55,7 @@ def invoke(aws: Callable[[str], Any]) -> Callable[..., tuple[Any, str]]:
 
 @pytest.fixture
 def machine(aws: Callable[[str], Any]) -> Iterator[Callable[..., str]]:
-    """``machine({state name: state, …})`` creates a JSONata state machine that starts at the first one; its ARN."""
+    """``machine({name: state, …})`` creates a JSONata state machine, first state first; its ARN."""
     made: list[str] = []
 
     def create(states: dict[str, Any], **more: Any) -> str:
@@ -75,7 +75,7 @@ def machine(aws: Callable[[str], Any]) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def execute(cloud: LocalCloud, aws: Callable[[str], Any]) -> Callable[..., dict[str, Any]]:
-    """``execute(machine_arn, input)``: waits for the end; DescribeExecution's answer with its output parsed."""
+    """``execute(machine_arn, input)``: waits for the end; DescribeExecution's answer, its output parsed."""
 
     def run(machine_arn: str, value: Any = None) -> dict[str, Any]:
         started = aws("stepfunctions").start_execution(

@@ -42,9 +42,11 @@ def messages(aws):
     """``messages(queue_url)``: bodies and attributes of what is in a queue."""
 
     def receive(url):
-        found = aws("sqs").receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-        ).get("Messages", [])
+        found = (
+            aws("sqs")
+            .receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+            .get("Messages", [])
+        )
         return [
             (
                 json.loads(message["Body"]),
@@ -202,7 +204,9 @@ def test_a_request_over_the_limits_is_refused(aws, entries):
     assert refused.value.response["Error"]["Code"] == "ValidationException"
 
 
-def test_an_execution_that_ends_is_told_to_rules_on_aws_states(rule, machine, execute, queue, messages, cloud):
+def test_an_execution_that_ends_is_told_to_rules_on_aws_states(
+    rule, machine, execute, queue, messages, cloud
+):
     url, queue_arn = queue()
     arn = machine({"No": {"Type": "Fail", "Error": "Wanted", "Cause": "a test"}})
     rule(

@@ -39,7 +39,9 @@ def test_an_exceptions_class_is_the_error_type(function, invoke):
     [("os._exit(3)", "exit status 3"), ("os.kill(os.getpid(), 9)", "signal: killed")],
 )
 def test_a_process_that_ends_during_a_call_is_an_exit_error(function, invoke, ending, words):
-    ending_itself = function(f"import os\ndef handler(event, context):\n  if event: {ending}\n  return 'well'")
+    ending_itself = function(
+        f"import os\ndef handler(event, context):\n  if event: {ending}\n  return 'well'"
+    )
 
     answer, error = invoke(ending_itself, {"end": True})
 

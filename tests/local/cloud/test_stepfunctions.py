@@ -30,7 +30,9 @@ def a_task(function, **fields):
     }
 
 
-@pytest.mark.parametrize("text", ['he said "no"', "two\nlines", "back\\slash", "{% $x %}", "ümlaut ☃", "$states"])
+@pytest.mark.parametrize(
+    "text", ['he said "no"', "two\nlines", "back\\slash", "{% $x %}", "ümlaut ☃", "$states"]
+)
 def test_any_text_survives_assign_and_output(machine, execute, text):
     keeping = machine(
         {
@@ -196,5 +198,5 @@ def test_a_wrong_start_is_refused(machine, aws, request_, code):
 def test_a_moto_that_has_changed_is_named(monkeypatch):
     monkeypatch.delattr(stepfunctions.string_expression.StringJSONata, "_eval_body")
 
-    with pytest.raises(MotoChanged, match="StringJSONata._eval_body"):
+    with pytest.raises(MotoChanged, match=r"StringJSONata\._eval_body"):
         stepfunctions.wire(lambda _: None, 1.0)
