@@ -43,6 +43,8 @@ class Keys:
         Raises:
             InvalidTag: It was not sealed with this key.
         """
+        if len(data) <= NONCE_BYTES:
+            raise InvalidTag
         return self.to_agent.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], None)
 
 

@@ -152,7 +152,7 @@ class RunCommand:
                 host.instance_id,
                 body.get("Comment", ""),
                 "\n".join(parameters.get("commands", [])),
-                _run_time(parameters),
+                run_time_s(parameters),
                 time.time(),
             )
             self._start(invocation, host)
@@ -251,8 +251,8 @@ class RunCommand:
         return [_listed(each, details=bool(body.get("Details"))) for each in found]
 
 
-def _run_time(parameters: Mapping[str, list[str]]) -> float:
-    """executionTimeout in seconds; what is out of range counts as the default."""
+def run_time_s(parameters: Mapping[str, list[str]]) -> float:
+    """executionTimeout in seconds; the agent silently takes the default for what is out of range."""
     (text,) = parameters.get("executionTimeout", [str(RUN_TIME_DEFAULT_S)])
     seconds = int(text) if text.isdecimal() else RUN_TIME_DEFAULT_S
     return seconds if seconds in RUN_TIME_RANGE_S else RUN_TIME_DEFAULT_S

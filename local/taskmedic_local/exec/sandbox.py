@@ -126,9 +126,13 @@ class Sandbox:
                 self._made = Path(tempfile.mkdtemp(prefix="taskmedic-containers-"))
             return self._made
 
+    def path(self, container: str) -> Path:
+        """Where the folder of the container with that runtime id is, or will be."""
+        return self._root / container
+
     def box(self, container: str, image: Image) -> Box:
         """The folder of the container with that runtime id."""
-        return Box(self._root / container, f"{self._id}/{container}", image)
+        return Box(self.path(container), f"{self._id}/{container}", image)
 
     def publish(self, container: str, image: Image) -> None:
         """Let a host's ``docker exec`` find the container: its folder, its environment in a file beside."""
