@@ -1,0 +1,297 @@
+"""The state machine's own decisions, evaluated one by one as Step Functions would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from taskmedic_local.stepfunctions import evaluate
+
+FILE = Path(__file__).parents[3] / "statemachines/remediation.asl.yaml"
+STATES: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["States"]
+STARTED = "2026-11-21T10:00:00.000Z"
+
+
+def value_of(template: Any, variables: dict[str, Any]) -> Any:
+    """A value with each expression in it evaluated."""
+    match template:
+        case str() if template.startswith("{%"):
+            return evaluate(template[2:-2].strip(), variables)
+        case dict():
+            return {key: value_of(inner, variables) for key, inner in template.items()}
+        case list():
+            return [value_of(inner, variables) for inner in template]
+        case _:
+            return template
+
+
+def step(name: str, kind: str = "command", on_failure: str = "stop", **spec: Any) -> dict[str, Any]:
+    return {"name": name, "type": kind, "on_failure": on_failure, "spec": spec}
+
+
+def variables(
+    *steps: dict[str, Any], outcomes: tuple[str, ...] = (), at: int | None = None, **more: Any
+) -> dict[str, Any]:
+    """The variables after as many steps as there are outcomes."""
+    ended = [{"name": f"s{i}", "outcome": outcome} for i, outcome in enumerate(outcomes)]
+    accepted = {
+        "decision": "run",
+        "reason": "a test",
+        "runbook": "a",
+        "trigger": {"kind": "manual", "incident": None, "task_detail": {"large": True}},
+        "plan": {"nodes": None, "steps": list(steps), "dispatch": {}},
+    }
+    found = {"count": 0, "mode": "none", "nodes": [], "sources": [], "batches": [], "stop_tasks": []}
+    state = {"context": {"State": {"EnteredTime": STARTED}}}
+    return {
+        "accepted": accepted | more.pop("accepted", {}),
+        "found": found | more.pop("found", {}),
+        "outcomes": ended,
+        "at": len(ended) if at is None else at,
+        "reported": -1,
+        "failure": None,
+        "report": None,
+        "states": state,
+    } | more
+
+
+def next_of(state: str, known: dict[str, Any]) -> str:
+    for rule in STATES[state]["Choices"]:
+        if value_of(rule["Condition"], known):
+            return str(rule["Next"])
+    return str(STATES[state]["Default"])
+
+
+@pytest.mark.parametrize(
+    ("accepted", "goes_to"),
+    [
+        ({"decision": "skip", "plan": None}, "Done"),
+        ({"decision": "skip", "plan": {"nodes": None, "steps": []}}, "Report"),
+        ({"plan": {"nodes": None, "steps": [step("a")]}}, "NextStep"),
+        ({"plan": {"nodes": {"clusters": ["prod"]}, "steps": [step("a")]}}, "FindNodes"),
+        ({"decision": "dry_run", "plan": {"nodes": {"clusters": ["prod"]}, "steps": []}}, "FindNodes"),
+    ],
+)
+def test_what_follows_a_decision(accepted: dict[str, Any], goes_to: str) -> None:
+    assert next_of("Decide", variables(accepted=accepted)) == goes_to
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "goes_to"),
+    [
+        ("find_nodes", "none", "ListNodes"),
+        ("stopped_tasks", "none", "CollectStoppedTasks"),
+        ("stop_task", "none", "StopTask"),
+        ("command", "inline", "RunCommand"),
+        ("command", "distributed", "RunCommandEverywhere"),
+        ("command", "none", "NoNodes"),
+    ],
+)
+def test_each_kind_of_step_has_its_state(kind: str, mode: str, goes_to: str) -> None:
+    assert next_of("NextStep", variables(step("a", kind), found={"mode": mode})) == goes_to
+
+
+@pytest.mark.parametrize(
+    ("outcome", "on_failure", "goes_to"),
+    [
+        ("succeeded", "stop", "NoNodes"),
+        ("skipped", "stop", "NoNodes"),
+        ("failed", "continue", "NoNodes"),
+        ("failed", "stop", "SkipRest"),
+    ],
+)
+def test_a_failed_step_ends_the_runbook_unless_it_says_otherwise(
+    outcome: str, on_failure: str, goes_to: str
+) -> None:
+    known = variables(step("a", on_failure=on_failure), step("b"), outcomes=(outcome,))
+
+    assert next_of("NextStep", known) == goes_to
+
+
+def test_after_the_last_step_comes_the_report_also_when_it_failed() -> None:
+    for outcome in ("succeeded", "failed"):
+        assert next_of("NextStep", variables(step("a"), outcomes=(outcome,))) == "Report"
+
+
+@pytest.mark.parametrize(
+    ("incident", "reported", "goes_to"),
+    [
+        (None, -1, "NoNodes"),
+        ({"id": "Q1"}, -1, "ReportProgress"),
+        ({"id": "Q1"}, 0, "ReportProgress"),
+        ({"id": "Q1"}, 1, "NoNodes"),
+    ],
+)
+def test_progress_is_reported_once_before_each_step_and_only_to_an_incident(
+    incident: Any, reported: int, goes_to: str
+) -> None:
+    trigger = {"kind": "pagerduty", "incident": incident}
+    known = variables(step("a"), step("b"), outcomes=("succeeded",), reported=reported)
+    known["accepted"]["trigger"] = trigger
+
+    assert next_of("NextStep", known) == goes_to
+
+
+def test_the_first_progress_says_that_the_run_has_started() -> None:
+    payload = STATES["ReportProgress"]["Arguments"]["Payload"]
+
+    assert value_of(payload, variables(step("a"), run={}))["phase"] == "started"
+    assert (
+        value_of(payload, variables(step("a"), step("b"), outcomes=("failed",), run={}))["phase"]
+        == "progress"
+    )
+
+
+def test_a_dry_run_goes_through_no_step() -> None:
+    plan = {"decision": "dry_run", "plan": {"steps": [step("a")]}}
+
+    assert next_of("NextStep", variables(accepted=plan)) == "PlanOnly"
+
+
+def assigned(state: str, known: dict[str, Any]) -> dict[str, Any]:
+    """The variables that the state assigns."""
+    values: dict[str, Any] = value_of(STATES[state]["Assign"], known)
+    return values
+
+
+def test_a_dry_run_says_what_would_be_done_for_each_step() -> None:
+    known = variables(
+        step("look", "stopped_tasks"),
+        step("dump", "command"),
+        step("named", "stop_task", task="t-1", max_tasks=1),
+        step("found", "stop_task", task="", max_tasks=3),
+        found={
+            "count": 1,
+            "nodes": [{"name": "1/app"}],
+            "stop_tasks": [{"task_arn": "t"}, {"task_arn": "u"}],
+        },
+    )
+
+    outcomes = assigned("PlanOnly", known)["outcomes"]
+
+    assert [outcome["summary"] for outcome in outcomes] == [
+        "would collect why tasks stopped",
+        "would run in 1 container",
+        "would stop t-1",
+        "would stop 2 of at most 3 tasks",
+    ]
+    assert {outcome["outcome"] for outcome in outcomes} == {"planned"}
+    assert outcomes[1]["data"]["nodes"] == ["1/app"]
+
+
+def test_a_plan_of_one_step_is_still_a_list() -> None:
+    assert len(assigned("PlanOnly", variables(step("look", "stopped_tasks")))["outcomes"]) == 1
+
+
+def test_steps_that_were_not_run_are_named_with_the_one_to_blame() -> None:
+    known = variables(step("s0"), step("b"), step("c"), outcomes=("failed",))
+
+    outcomes = assigned("SkipRest", known)["outcomes"]
+
+    assert [(outcome["name"], outcome["outcome"]) for outcome in outcomes] == [
+        ("s0", "failed"),
+        ("b", "skipped"),
+        ("c", "skipped"),
+    ]
+    assert outcomes[-1]["summary"] == "not run, because s0 failed"
+
+
+def test_an_error_of_a_step_becomes_its_outcome() -> None:
+    known = variables(
+        step("a", "stop_task"), failure={"Error": "TaskNotFound", "Cause": "task x does not exist."}
+    )
+
+    after = assigned("StepFailed", known)
+
+    assert after["at"] == 1
+    (outcome,) = after["outcomes"]
+    assert (outcome["name"], outcome["type"], outcome["outcome"]) == ("a", "stop_task", "failed")
+    assert outcome["summary"] == "TaskNotFound: task x does not exist."
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (
+            json.dumps({"errorMessage": 'a "quoted" thing', "errorType": "X", "stackTrace": []}),
+            'a "quoted" thing',
+        ),
+        ("Task timed out after 3 seconds", "Task timed out after 3 seconds"),
+        ("", ""),
+    ],
+)
+def test_a_cause_is_read_from_lambdas_json_and_taken_as_it_is_otherwise(cause: str, text: str) -> None:
+    for name, state in STATES.items():
+        for clause in state.get("Catch", []):
+            failure = clause.get("Assign", {}).get("failure")
+            if failure:
+                states = {"errorOutput": {"Error": "X", "Cause": cause}}
+                assert value_of(failure, {"states": states}) == {"Error": "X", "Cause": text}, name
+
+
+BATCH = [{"name": "1/app", "attributes": {}}, {"name": "2/app", "attributes": {}}]
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "outcome", "reason"),
+    [
+        ("Runtime.ExitError", '{"errorMessage": "exited"}', "connection_lost", "Runtime.ExitError: exited"),
+        ("States.Timeout", "", "connection_lost", "States.Timeout: "),
+        ("StepInvalid", '{"errorMessage": "no such name."}', "could_not_start", "StepInvalid: no such name."),
+    ],
+)
+def test_a_batch_whose_function_failed_says_so_for_each_container(
+    error: str, cause: str, outcome: str, reason: str
+) -> None:
+    """A command whose function died may have run, and nobody may think that it did not."""
+    failed = STATES["RunCommand"]["ItemProcessor"]["States"]["BatchFailed"]["Output"]
+    states = {"input": {"batch": BATCH, "error": {"Error": error, "Cause": cause}}}
+
+    result = value_of(failed, {"states": states})
+
+    assert result["counts"] == {outcome: 2}
+    assert [row["node"] for row in result["results"]] == ["1/app", "2/app"]
+    assert {row["reason"] for row in result["results"]} == {reason}
+    assert ("may have run" in result["results"][0]["remedy"]) is (outcome == "connection_lost")
+
+
+def test_a_batch_of_one_is_still_a_list() -> None:
+    failed = STATES["RunCommand"]["ItemProcessor"]["States"]["BatchFailed"]["Output"]
+    states = {"input": {"batch": BATCH[:1], "error": {"Error": "States.Timeout", "Cause": ""}}}
+
+    assert len(value_of(failed, {"states": states})["results"]) == 1
+
+
+def test_the_nodes_listed_are_bounded() -> None:
+    many = [{"name": f"{number}/app"} for number in range(300)]
+    known = variables(
+        step("nodes", "find_nodes"), found={"count": 300, "nodes": many, "nodes_ref": {"key": "k"}}
+    )
+
+    (outcome,) = assigned("ListNodes", known)["outcomes"]
+
+    assert outcome["summary"] == "300 containers found"
+    assert len(outcome["data"]["nodes"]) == 50
+    assert outcome["evidence"] == [{"key": "k"}]
+
+
+def test_no_node_at_all_is_listed_as_none() -> None:
+    known = variables(step("nodes", "find_nodes"), found={"nodes_ref": {"key": "k"}})
+
+    (outcome,) = assigned("ListNodes", known)["outcomes"]
+
+    assert outcome["data"] == {"count": 0, "nodes": [], "sources": []}
+
+
+def test_the_output_is_of_one_shape_and_does_not_repeat_the_event() -> None:
+    output = value_of(
+        STATES["Done"]["Output"], variables(step("a"), outcomes=("succeeded",), report={"channels": []})
+    )
+
+    assert list(output) == ["decision", "reason", "runbook", "trigger", "steps", "report"]
+    assert "task_detail" not in output["trigger"]
+    assert output["steps"] == [{"name": "s0", "outcome": "succeeded"}]
