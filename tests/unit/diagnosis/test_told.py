@@ -116,7 +116,7 @@ def test_what_the_message_does_not_name_is_taken_from_the_task_and_its_definitio
         .stopped("Task failed to start")
         .container(
             "app",
-            reason="CannotStartContainerError: failed to initialize logging driver: The specified log group does not exist",
+            reason="CannotStartContainerError: failed to initialize logging driver: log group does not exist",
             image="example/orders:1",
         )
     )

@@ -27,6 +27,7 @@ DATA_BYTES = 20_000
 EVIDENCE_LINES = 10
 LINE_CHARS = 300
 TASKS_SHOWN = 25
+CAUSES_SHOWN = 5
 STOPS_RECORDED = 100
 THREADS = 8
 
@@ -173,15 +174,14 @@ def _record(
 
 
 def _summary(collection: Collection, troubles: Sequence[str]) -> str:
-    if not collection.count:
-        line = "No stopped task was found"
-    else:
-        tasks = "1 stopped task" if collection.count == 1 else f"{collection.count} stopped tasks"
-        line = f"{tasks}: " + "; ".join(
-            f"{case.group.diagnosis.title} ({len(case.group.records)})" for case in collection.cases[:5]
-        )
-        if len(collection.cases) > 5:
-            line += f"; and {len(collection.cases) - 5} more causes"
+    tasks = "1 stopped task" if collection.count == 1 else f"{collection.count} stopped tasks"
+    causes = [case.group.diagnosis.title for case in collection.cases]
+    if len(causes) > 1:
+        causes = [f"{case.group.diagnosis.title} ({len(case.group.records)})" for case in collection.cases]
+    shown = "; ".join(causes[:CAUSES_SHOWN])
+    if len(causes) > CAUSES_SHOWN:
+        shown += f"; and {len(causes) - CAUSES_SHOWN} more causes"
+    line = f"{tasks}: {shown}" if causes else "No stopped task was found"
     return ". ".join((line, *collection.notes[:2], *troubles))
 
 

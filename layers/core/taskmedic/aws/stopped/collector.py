@@ -119,7 +119,7 @@ class _Collector:
         self._clients = clients
         self._readings = readings
         self._ledger = ledger
-        self._surveyor = Surveyor(clients, query.access, readings, log_lines)
+        self._surveyor = Surveyor(clients, query.access, readings, self._ask_definition, log_lines)
         self._definitions: dict[str, Reading[sources.Described]] = {}
         self._services: dict[tuple[str, str], _Service] = {}
         self._instances: dict[str, Reading[dict[str, sources.Described]]] = {}
@@ -142,9 +142,7 @@ class _Collector:
 
     def _ask_shared(self, records: Sequence[TaskRecord]) -> None:
         for arn in dict.fromkeys(r.task_definition_arn for r in records if r.task_definition_arn):
-            self._definitions[arn] = self._readings.ask(
-                "task definition", sources.definition, self._clients, self._access, arn
-            )
+            self._ask_definition(arn)
         self._ask_services(records)
         by_cluster: dict[str, dict[str, None]] = defaultdict(dict)
         for record in records:
@@ -156,6 +154,13 @@ class _Collector:
                     "container instance", sources.instances, self._clients, self._access, cluster, batch
                 )
                 self._instances.update(dict.fromkeys(batch, reading))
+
+    def _ask_definition(self, arn: str) -> Reading[sources.Described]:
+        if arn not in self._definitions:
+            self._definitions[arn] = self._readings.ask(
+                "task definition", sources.definition, self._clients, self._access, arn
+            )
+        return self._definitions[arn]
 
     def _ask_services(self, records: Sequence[TaskRecord]) -> None:
         since: dict[tuple[str, str], datetime | None] = {}

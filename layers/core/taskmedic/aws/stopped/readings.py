@@ -33,7 +33,7 @@ class Reading(Generic[T]):
     def trouble(self) -> Evidence | None:
         """Why it could not be read, as a line of evidence."""
         if not self._done:
-            return Evidence(self.what, f"not readable: no answer within {self._allowed_s:.0f} s")
+            return Evidence(self.what, f"not readable: no answer within {self._allowed_s:g} s")
         error = self._future.exception()
         if error is None:
             return None

@@ -85,7 +85,9 @@ class Beside:
 
     def _troubles(self) -> Iterator[Evidence]:
         image = self.image[1] if self.image else None
-        for reading in (*self.logs.values(), self.former, self.health, image, self.network):
+        if self.former and (trouble := self.former.trouble):
+            yield Evidence("task definition before", trouble.text)
+        for reading in (*self.logs.values(), self.health, image, self.network):
             if reading is not None and reading.trouble:
                 yield reading.trouble
 
@@ -93,10 +95,18 @@ class Beside:
 class Surveyor:
     """Asks what a group needs, each thing once for all groups."""
 
-    def __init__(self, clients: Clients, access: Access, readings: Readings, log_lines: int) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        access: Access,
+        readings: Readings,
+        definition: Callable[[str], Reading[sources.Described]],
+        log_lines: int,
+    ) -> None:
         self._clients = clients
         self._access = access
         self._readings = readings
+        self._definition = definition
         self._log_lines = log_lines
         self._asked: dict[tuple[Any, ...], Reading[Any]] = {}
 
@@ -124,10 +134,9 @@ class Surveyor:
         return self._asked[key]
 
     def _ask_former(self, beside: Beside) -> None:
-        family, _, number = beside.record.revision.rpartition(":")
+        family, _, number = beside.record.task_definition_arn.rpartition(":")
         if family and number.isdecimal() and int(number) > 1:
-            former = f"{family}:{int(number) - 1}"
-            beside.former = self._once("task definition before", sources.definition, former)
+            beside.former = self._definition(f"{family}:{int(number) - 1}")
 
     def _ask_logs(self, beside: Beside, failed: str) -> None:
         record = beside.record

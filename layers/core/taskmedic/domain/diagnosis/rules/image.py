@@ -171,7 +171,10 @@ IMAGE_RULES: tuple[Rule, ...] = (
     Rule(
         "auth-unreachable-outline",
         "image_pull.network",
-        (words("auth-unreachable-outline", "pull secrets or registry auth", "pull registry auth"), UNREACHABLE),
+        (
+            words("auth-unreachable-outline", "pull secrets or registry auth", "pull registry auth"),
+            UNREACHABLE,
+        ),
         DOC_RESOURCE,
         "ResourceInitializationError: unable to pull secrets or registry auth: dial tcp 10.0.1.17:443: i/o "
         "timeout",

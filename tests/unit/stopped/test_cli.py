@@ -1,0 +1,133 @@
+"""`taskmedic explain` and `taskmedic stopped` as a person and a program use them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.unit.diagnosis.builders import a_task
+from tests.unit.stopped.fake_aws import FakeAws, orders_definition, orders_task
+
+from taskmedic.domain.errors import InputError, OptionInvalid, TaskmedicError
+from taskmedic_cli.commands import stopped as stopped_module
+from taskmedic_cli.commands.explain import explain
+from taskmedic_cli.commands.stopped import stopped
+
+OOM = "OutOfMemoryError: Container killed due to memory usage"
+
+
+def said(command: str, text: str = "") -> str:
+    result = CliRunner().invoke(explain, command.split(), input=text, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+class TestExplain:
+    def test_json_of_standard_input(self) -> None:
+        (diagnosis,) = json.loads(said("--json", json.dumps(a_task().stopped(OOM))))
+
+        assert diagnosis["category"] == "container.oom_killed"
+
+    def test_a_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "event.json"
+        event = {"detail-type": "ECS Task State Change", "detail": a_task().stopped(OOM)}
+        file.write_text(json.dumps(event))
+
+        assert json.loads(said(f"{file} --json"))[0]["category"] == "container.oom_killed"
+
+    def test_for_a_person_the_advice_comes_before_the_evidence(self) -> None:
+        shown = said("-", json.dumps({"tasks": [a_task().stopped(OOM)]}))
+
+        assert shown.index("Out of memory") < shown.index("What to do") < shown.index("Evidence")
+
+    def test_several_tasks_begin_with_a_table(self) -> None:
+        shown = said(
+            "-", json.dumps({"tasks": [a_task().stopped(OOM), a_task().stopped("Task stopped by user")]})
+        )
+
+        assert shown.lstrip().startswith("TASKS")
+
+    def test_a_line_for_each_line(self) -> None:
+        lines = [json.dumps(a_task().stopped(reason)) for reason in (OOM, "Task stopped by user")]
+
+        answers = [json.loads(line) for line in said("--jsonl", "\n".join(lines)).splitlines()]
+
+        assert [answer["category"] for answer in answers] == ["container.oom_killed", "user.stopped"]
+
+    def test_a_bad_line_is_named_and_the_rest_goes_on(self) -> None:
+        text = "\n".join(["{", json.dumps(a_task().stopped(OOM)), '{"lastStatus": "RUNNING"}'])
+
+        result = CliRunner().invoke(explain, ["--jsonl"], input=text)
+
+        answers = [json.loads(line) for line in result.stdout.splitlines()]
+        assert result.exit_code == 2
+        assert [answer.get("error") for answer in answers] == ["InputError", None, "NotAStoppedTask"]
+        assert "taskmedic: line 1: the input is not JSON" in result.stderr
+        assert "its lastStatus is 'RUNNING'" in result.stderr
+
+    def test_brackets_in_a_reason_are_no_markup(self) -> None:
+        assert "[bold]x[/nonsense]" in said("-", json.dumps(a_task().stopped("[bold]x[/nonsense]")))
+
+    @pytest.mark.parametrize(
+        ("args", "content", "says"),
+        [
+            (["no-such-file"], b"", "cannot read no-such-file"),
+            (["-"], b"not json", "the input is not JSON"),
+            (["-"], b"", "the input is not JSON"),
+            (["-"], b"\xff\xfe", "not UTF-8"),
+            (["-"], b"[" * 100_000, "the input is not JSON"),
+            (["-"], b'"text"', "a task must be a JSON object"),
+            (["-"], b'{"detail-type": "ECS Service Action"}', "this is not a stopped task"),
+        ],
+    )
+    def test_bad_input_is_a_typed_error_with_exit_code_2(
+        self, args: list[str], content: bytes, says: str
+    ) -> None:
+        result = CliRunner().invoke(explain, args, input=content)
+
+        assert isinstance(result.exception, InputError)
+        assert says in str(result.exception)
+        assert result.exception.exit_code == 2
+
+
+class TestStopped:
+    @pytest.fixture(autouse=True)
+    def aws(self, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+        at = {"stoppedAt": "2999-01-01T00:00:00Z"}
+        tasks = [orders_task(f"{n:032x}").stopped(OOM).container("app", 137).at(**at) for n in range(3)]
+        fake = FakeAws(*tasks)
+        fake.definitions = {"orders:7": orders_definition()}
+        monkeypatch.setattr(stopped_module, "clients_for", lambda *_: fake)
+        return fake
+
+    def test_json_has_a_diagnosis_for_each_cause_with_its_tasks(self) -> None:
+        result = CliRunner().invoke(stopped, ["--cluster", "prod", "--json"], catch_exceptions=False)
+
+        (diagnosis,) = json.loads(result.stdout)
+        assert diagnosis["category"] == "container.oom_killed"
+        assert len(diagnosis["tasks"]) == 3
+
+    def test_for_a_person_the_detail_has_a_timeline(self) -> None:
+        result = CliRunner().invoke(
+            stopped, ["--cluster", "prod", "--service", "orders"], catch_exceptions=False
+        )
+
+        assert "What to do" in result.stdout
+        assert "Timeline" in result.stdout
+        assert "2 more of the same cause" in result.stdout
+
+    def test_nothing_stopped(self, aws: FakeAws) -> None:
+        aws.tasks = {}
+
+        result = CliRunner().invoke(stopped, ["--cluster", "prod"], catch_exceptions=False)
+
+        assert result.stdout == "No task stopped in this time.\n"
+
+    def test_a_duration_that_cannot_be_understood(self) -> None:
+        result = CliRunner().invoke(stopped, ["--cluster", "prod", "--since", "yesterday"])
+
+        assert isinstance(result.exception, OptionInvalid)
+        assert isinstance(result.exception, TaskmedicError)
+        assert "--since" in str(result.exception)
