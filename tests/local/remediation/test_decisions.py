@@ -1,0 +1,243 @@
+"""What an execution decides, and that the decision with its reason is in the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+EVENTS = Path(__file__).parents[3] / "events"
+
+
+def sample(name: str, **detail: Any) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"ecs/{name}.json").read_text())
+    event["detail"] |= detail
+    return event
+
+
+@pytest.fixture
+def outputs(aws: Callable[[str], Any]) -> dict[str, str]:
+    (stack,) = aws("cloudformation").describe_stacks(StackName="taskmedic")["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+@pytest.fixture
+def ledger(cloud: Any, outputs: dict[str, str]) -> Callable[[str], dict[str, dict[str, Any]]]:
+    """``ledger("trigger#key")``: the items under that key, by their sort key."""
+    table = boto3.Session("AKIAIOSFODNN7EXAMPLE", "any", region_name="us-east-1").resource(
+        "dynamodb", endpoint_url=cloud.endpoint
+    ).Table(outputs["LedgerTableName"])  # fmt: skip
+
+    def read(key: str) -> dict[str, dict[str, Any]]:
+        found = table.query(
+            KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": key}, ConsistentRead=True
+        )
+        return {item["sk"]: item for item in found["Items"]}
+
+    return read
+
+
+@pytest.fixture
+def messages(aws: Callable[[str], Any]) -> Callable[[str], list[dict[str, Any]]]:
+    """``messages(queue_url)``: what waits in a queue."""
+
+    def read(queue: str) -> list[dict[str, Any]]:
+        answer = aws("sqs").receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=0
+        )
+        return list(answer.get("Messages", []))
+
+    return read
+
+
+def done(execution: dict[str, Any]) -> dict[str, Any]:
+    """The output of an execution that succeeded."""
+    assert execution["status"] == "SUCCEEDED", execution
+    output: dict[str, Any] = json.loads(execution["output"])
+    return output
+
+
+def test_a_stopped_task_is_diagnosed_and_the_decision_is_written_down(run: Any, ledger: Any) -> None:
+    event = sample("out-of-memory")
+
+    output = done(run(event))
+
+    assert (output["decision"], output["runbook"]) == ("run", "diagnose")
+    assert list(output) == ["decision", "reason", "report", "runbook", "steps", "trigger"]
+    (step,) = output["steps"]
+    assert {"name", "type", "outcome", "summary", "evidence"} <= step.keys()
+    assert step["data"]["diagnoses"][0]["category"] == "container.oom_killed"
+    detail = event["detail"]
+    decision = ledger(f"trigger#{detail['taskArn']}#{detail['version']}")["decision"]
+    assert decision["decision"] == "run"
+    assert (
+        decision["reason"] == "runbook diagnose answers the stopped task of service checkout in cluster prod"
+    )
+
+
+def test_the_same_event_again_is_seen_and_explained_and_nothing_is_done(run: Any, ledger: Any) -> None:
+    event = sample("exit-code")
+    first = run(event)
+
+    again = done(run(event))
+
+    assert (again["decision"], again["steps"], again["report"]) == ("skip", [], None)
+    name = first["executionArn"].rsplit(":", 1)[-1]
+    assert again["reason"] == f"seen before: execution {name} has this trigger"
+    items = ledger(f"trigger#{event['detail']['taskArn']}#7")
+    assert items["decision"]["decision"] == "run"
+    (repeat,) = [item for key, item in items.items() if key.startswith("repeat#")]
+    assert (repeat["decision"], repeat["reason"]) == ("skip", again["reason"])
+
+
+def test_an_older_event_of_the_same_task_is_told_from_a_repeat(run: Any) -> None:
+    run(sample("exit-code", version=7))
+
+    late = done(run(sample("exit-code", version=6)))
+
+    assert late["decision"] == "skip"
+    assert late["reason"] == "late: version 7 of this task was seen before version 6"
+
+
+def test_our_own_stop_starts_nothing_even_past_the_pattern(run: Any) -> None:
+    output = done(run(sample("own-stop")))
+
+    assert (output["decision"], output["reason"]) == ("skip", "our own stop: ECS's reason says so")
+
+
+def test_our_own_stop_is_known_by_the_ledger_when_its_reason_is_lost(run: Any, aws: Any) -> None:
+    task = aws("ecs").list_tasks(cluster="prod", serviceName="checkout")["taskArns"][0]
+    done(run({"runbook": "stop-task", "options": {"cluster": "prod", "task": task}}))
+
+    output = done(run(sample("exit-code", taskArn=task, stoppedReason="Essential container in task exited")))
+
+    assert (output["decision"], output["reason"]) == ("skip", "our own stop: the ledger says so")
+
+
+def test_the_stop_of_a_runbook_is_in_the_ledger_and_starts_no_other_execution(
+    run: Any, aws: Any, cloud: Any, ledger: Any
+) -> None:
+    task = aws("ecs").list_tasks(cluster="prod", serviceName="checkout")["taskArns"][0]
+
+    output = done(
+        run({"runbook": "replace-task", "options": {"cluster": "prod", "task": task, "reason": "hung"}})
+    )
+
+    assert [(step["type"], step["outcome"]) for step in output["steps"]] == [
+        ("command", "succeeded"),
+        ("stop_task", "succeeded"),
+    ]
+    assert output["steps"][1]["summary"].endswith("is STOPPED; checkout is whole again")
+    actions = [item for key, item in ledger("service#prod/checkout").items() if key.startswith("action#")]
+    assert [(action["task"], action["reason"][:15]) for action in actions] == [(task, "Taskmedic: hung")]
+    machine = cloud.info["state_machines"]["remediation"]
+    executions = aws("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+    assert len(executions) == 1
+
+
+def test_an_event_that_cannot_be_read_fails_and_is_kept_whole(
+    run: Any, outputs: Any, messages: Any, wait_for: Any
+) -> None:
+    event = sample("unreadable")
+
+    failed = run(event)
+
+    assert (failed["status"], failed["error"]) == ("FAILED", "InvalidTrigger")
+    assert "field detail.taskArn" in failed["cause"]
+    (message,) = wait_for(lambda: messages(outputs["DeadLetterQueueUrl"]))
+    assert json.loads(message["Body"]) == event
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "InvalidTrigger"
+    assert "detail.taskArn" in message["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
+
+
+def test_a_mistake_of_a_person_fails_and_is_not_kept(run: Any, outputs: Any, messages: Any) -> None:
+    failed = run({"runbok": "list-nodes"})
+
+    assert failed["error"] == "InvalidTrigger"
+    assert messages(outputs["DeadLetterQueueUrl"]) == []
+
+
+def test_the_kill_switch_holds_from_the_next_trigger_on(run: Any, aws: Any, outputs: Any) -> None:
+    def switch(value: str) -> None:
+        aws("ssm").put_parameter(Name=outputs["SwitchParameter"], Value=value, Overwrite=True)
+
+    switch('{"enabled": false}')
+    off = done(run(sample("exit-code", version=1)))
+    switch('{"runbooks": {"diagnose": false}}')
+    one_off = done(run(sample("exit-code", version=2)))
+    switch('{"enabled": true}')
+    on = done(run(sample("exit-code", version=3)))
+
+    assert (off["decision"], off["reason"]) == ("skip", "everything is switched off by the kill switch")
+    assert one_off["reason"] == "runbook diagnose is switched off by the kill switch"
+    assert on["decision"] == "run"
+
+
+def test_a_kill_switch_that_nobody_can_read_stops_everything_and_loses_nothing(
+    run: Any, aws: Any, outputs: Any, messages: Any, wait_for: Any
+) -> None:
+    aws("ssm").put_parameter(Name=outputs["SwitchParameter"], Value="off!", Overwrite=True)
+    event = sample("exit-code")
+
+    failed = run(event)
+
+    assert (failed["status"], failed["error"]) == ("FAILED", "SettingMissing")
+    assert "the kill switch cannot be understood" in failed["cause"]
+    (message,) = wait_for(lambda: messages(outputs["DeadLetterQueueUrl"]))
+    assert json.loads(message["Body"]) == event
+
+
+def test_a_dry_run_finds_the_containers_and_does_nothing_to_them(run: Any) -> None:
+    given = json.loads((EVENTS / "manual/dry-run.json").read_text())
+
+    output = done(run(given))
+
+    assert output["decision"] == "dry_run"
+    (step,) = output["steps"]
+    assert (step["outcome"], step["summary"]) == ("planned", "would run in 2 containers")
+    assert len(step["data"]["nodes"]) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["list-nodes", "stopped-task-errors", "run-command", "container-diagnostics"]
+)
+def test_each_sample_of_a_manual_start_runs(run: Any, name: str) -> None:
+    given = json.loads((EVENTS / f"manual/{name}.json").read_text())
+
+    output = done(run(given))
+
+    assert output["runbook"] == name
+    assert {step["outcome"] for step in output["steps"]} == {"succeeded"}
+
+
+@pytest.mark.parametrize("name", ["stop-task", "replace-task"])
+def test_a_sample_that_names_a_task_says_that_there_is_none(run: Any, name: str) -> None:
+    """The task of the sample does not exist: nothing is stopped, and the text says what to look at."""
+    given = json.loads((EVENTS / f"manual/{name}.json").read_text())
+
+    steps = done(run(given))["steps"]
+
+    failed = next(step for step in steps if step["outcome"] == "failed")
+    assert given["options"]["task"] in failed["summary"]
+
+
+def test_more_than_forty_containers_go_through_a_distributed_map(run: Any, aws: Any, wait_for: Any) -> None:
+    aws("ecs").update_service(cluster="prod", service="search", desiredCount=42)
+
+    def running() -> int:
+        (service,) = aws("ecs").describe_services(cluster="prod", services=["search"])["services"]
+        return int(service["runningCount"])
+
+    wait_for(lambda: running() == 42)
+    options = {"cluster": "prod", "service": "search", "command": "exit 3"}
+
+    output = done(run({"runbook": "run-command", "options": options}, timeout_s=60))
+
+    (step,) = output["steps"]
+    assert step["outcome"] == "failed"
+    assert step["summary"] == "0 of 42 nodes exited 0; 42 x exit 3"
+    assert step["data"]["counts"] == {"exited": 42}
