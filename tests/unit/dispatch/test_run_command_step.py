@@ -133,6 +133,15 @@ def test_output_of_any_length_lies_whole_in_s3_and_bounded_in_the_answer() -> No
     assert result["truncated"]
 
 
+def test_what_looks_like_a_secret_is_hidden_in_the_answer_and_kept_in_s3() -> None:
+    answer = visit(a_batch("echo DB_PASSWORD=hunter2hunter2", count=1))
+
+    (result,) = answer["results"]
+    assert "hunter2" not in json.dumps(answer)
+    assert "hunter2" not in stored(answer["results_ref"])
+    assert "hunter2hunter2" in stored(result["output"])
+
+
 def test_the_answer_of_a_large_batch_stays_small() -> None:
     answer = visit(a_batch("fill 9000", count=50, threads=50))
 

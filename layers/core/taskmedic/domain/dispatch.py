@@ -22,7 +22,7 @@ CALL_BUDGET_S = (
 NODE_OVERHEAD_S = 140  # beside the command itself, at worst: the lock, throttling, the start, the end
 MAX_TIMEOUT_S = CALL_BUDGET_S - NODE_OVERHEAD_S
 MAX_SESSIONS_PER_CALL = 50
-MAX_BATCH_NODES = 50
+MAX_BATCH_NODES = 100
 MAX_BATCH_BYTES = (
     120_000  # as JSON; Step Functions hands 256 KiB to a state, and the trigger and outcomes travel too
 )
@@ -116,15 +116,15 @@ def check_timeout(timeout_s: float) -> None:
 def _shape(count: int, threads: int, rounds_per_call: int, most: int) -> tuple[int, int, int]:
     """Lanes (calls side by side), threads of each, nodes of a batch: the shape that ends first.
 
-    Time is counted in rounds of one command. Among equals the one with fewer calls one after the other wins,
-    since a call ends only with its slowest node; then the one with fewer lanes.
+    Time is counted in rounds of one command. A call ends only with its slowest node, while its other threads
+    have nothing to do: that counts as half a round. Among equals the one with the fewest lanes wins.
     """
-    best: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
+    best: tuple[tuple[float, int], tuple[int, int, int]] | None = None
     for lanes in range(1, min(threads, count, MAX_LANES) + 1):
         each = min(threads // lanes, MAX_SESSIONS_PER_CALL)
-        size = min(each * rounds_per_call, most, _ceil(count, lanes))
-        calls_in_a_row = _ceil(_ceil(count, size), lanes)
-        cost = (calls_in_a_row * _ceil(size, each), calls_in_a_row, lanes)
+        calls_in_a_row = _ceil(count, lanes * min(each * rounds_per_call, most))
+        size = _ceil(count, lanes * calls_in_a_row)
+        cost = (calls_in_a_row * (size / each + 0.5), lanes)
         if best is None or cost < best[0]:
             best = (cost, (lanes, each, size))
     assert best is not None

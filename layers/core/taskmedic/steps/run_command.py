@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from taskmedic.domain.dispatch import (
     count_outcomes,
     summarise,
 )
+from taskmedic.domain.masking import mask
 from taskmedic.domain.nodes import Node
 from taskmedic.domain.runbooks.context import complete
 from taskmedic.settings import RunCommandSettings
@@ -248,6 +249,11 @@ def _data(results: Sequence[NodeResult], summed: DispatchSummary) -> dict[str, A
         "results": rows,
         "results_left_out": len(results) - len(rows),
     }
+
+
+def _masked(result: NodeResult) -> NodeResult:
+    """Without what looks like a secret: head and tail go into the execution's history and into notes."""
+    return replace(result, head=mask(result.head), tail=mask(result.tail))
 
 
 def _batch_id(batch: Sequence[Mapping[str, Any]]) -> str:
