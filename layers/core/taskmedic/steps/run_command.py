@@ -153,9 +153,8 @@ class _Batch:
             first_success=bool(self.spec.get("first_success")),
         )
         nodes = [Node.from_json(node) for node in self._event["batch"]]
-        return await dispatch(
-            nodes, visit, rules, halt=_LedgerHalt(self._ledger, self._run_key, self._executor)
-        )
+        halt = _LedgerHalt(self._ledger, self._run_key, self._executor)
+        return [_masked(result) for result in await dispatch(nodes, visit, rules, halt=halt)]
 
     def _output(self, node: Node) -> _NodeOutput:
         key = f"{self.prefix}{node.name}.txt"
