@@ -10,7 +10,8 @@ import click
 from rich.markup import escape
 
 from taskmedic.aws.preflight import gather_facts
-from taskmedic.domain.preflight import Finding, findings, ready, report
+from taskmedic.domain.preflight import findings, ready, report
+from taskmedic.domain.preflight_facts import Finding
 from taskmedic_cli.common import console, print_json, source_options
 from taskmedic_cli.targets import target_nodes
 

@@ -7,20 +7,13 @@ from typing import Any
 
 import pytest
 
-from taskmedic.domain.preflight import (
-    CHANNEL_ACTIONS,
-    LOG_ACTIONS,
-    Finding,
-    findings,
-    first_failure,
-    quick_findings,
-    ready,
-    report,
-)
+from taskmedic.domain.preflight import findings, first_failure, quick_findings, ready, report
+from taskmedic.domain.preflight_checks import CHANNEL_ACTIONS, LOG_ACTIONS
 from taskmedic.domain.preflight_facts import (
     ContainerDefinition,
     ExecConfiguration,
     Facts,
+    Finding,
     KeyState,
     Network,
     Unknown,

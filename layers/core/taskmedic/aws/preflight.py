@@ -10,7 +10,7 @@ from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.errors import translated
 from taskmedic.domain.errors import AccessDenied, AwsError, TaskNotFound
 from taskmedic.domain.nodes import Node
-from taskmedic.domain.preflight import CHANNEL_ACTIONS, LOG_ACTIONS
+from taskmedic.domain.preflight_checks import CHANNEL_ACTIONS, LOG_ACTIONS
 from taskmedic.domain.preflight_facts import (
     ContainerDefinition,
     ExecConfiguration,

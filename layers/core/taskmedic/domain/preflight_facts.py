@@ -1,13 +1,14 @@
-"""What the pre-flight checks look at, for one container of one task."""
+"""What the pre-flight checks look at, for one container of one task, and what they find."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 # What an IAM simulation says of one action; "conditional": only a real call can tell.
 Permission = Literal["allowed", "denied", "conditional"]
+Status = Literal["ok", "warn", "fail", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,16 @@ class Facts:
     permissions: Mapping[str, Permission] | Unknown = field(default_factory=dict)
     key: KeyState | Unknown | None = None
     network: Network | Unknown | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's answer. ``fix`` is one line, empty when there is nothing to change."""
+
+    check: str
+    status: Status
+    detail: str
+    fix: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)

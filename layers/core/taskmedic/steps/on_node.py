@@ -23,7 +23,8 @@ from taskmedic.domain.dispatch import (
 )
 from taskmedic.domain.errors import AwsError, TaskmedicError
 from taskmedic.domain.nodes import Node
-from taskmedic.domain.preflight import Finding, first_failure, quick_findings
+from taskmedic.domain.preflight import first_failure, quick_findings
+from taskmedic.domain.preflight_facts import Finding
 from taskmedic.ssm.run import OutputSink
 
 T = TypeVar("T")
