@@ -74,7 +74,7 @@ class Agent:
             if isinstance(message, bytes) and (frame := frames.decode(message)).kind == frames.INPUT_STREAM:
                 self._arrived.put_nowait(frames.acknowledgement(frame, message_id=uuid4(), created_ms=1))
 
-    async def receive(self, timeout_s: float) -> list[bytes]:
+    async def receive(self, timeout_s: float, *, at_once: bool = False) -> list[bytes]:  # noqa: ARG002
         try:
             async with asyncio.timeout(timeout_s):
                 return [await self._arrived.get()]

@@ -392,7 +392,7 @@ class _Connection:
         for message in messages:
             self._agent.from_client(message)
 
-    async def receive(self, timeout_s: float) -> list[bytes]:
+    async def receive(self, timeout_s: float, *, at_once: bool = False) -> list[bytes]:
         await asyncio.sleep(0)
         until = self._agent.world.now + timeout_s
         while not self._arrived and self.open:

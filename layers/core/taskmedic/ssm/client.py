@@ -146,7 +146,7 @@ class _Conversation:
         try:
             await self._send(transport)
             while self.run.over and self.run.resend_at is not None and self.clock() < until:
-                await self._receive(transport, min(until, self.run.resend_at))
+                await self._receive(transport, min(until, self.run.resend_at), at_once=True)
                 await self._send(transport)
         except ConnectionBroken:
             return  # the agent was quicker
@@ -155,8 +155,8 @@ class _Conversation:
         if outgoing := self.run.outgoing():
             await transport.send(outgoing)
 
-    async def _receive(self, transport: Transport, until: float) -> None:
-        arrived = await transport.receive(max(0.0, until - self.clock()))
+    async def _receive(self, transport: Transport, until: float, *, at_once: bool = False) -> None:
+        arrived = await transport.receive(max(0.0, until - self.clock()), at_once=at_once)
         now = self.clock()
         self.run.receive(arrived, now)
         self.run.tick(now)

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidState, WebSocketException
+
 if TYPE_CHECKING:
     import ssl
-
-    from websockets.asyncio.client import ClientConnection
 
 # The library logs URLs and whole messages, session tokens among them, when somebody switches on debugging.
 _NO_LOG: Final = logging.Logger("taskmedic.ssm.websocket", level=logging.CRITICAL + 1)  # noqa: LOG001
@@ -20,6 +21,8 @@ _PING_S: Final = 30
 _SEND_S: Final = 30
 """A peer that sends and does not read would hold us up for ever."""
 _CLOSE_S: Final = 1
+_GATHER_S: Final = 0.01
+"""The agent's patience is 100 ms and more, a person's longer."""
 _LARGEST_FRAME: Final = 1024 * 1024
 
 
@@ -33,8 +36,11 @@ class Transport(Protocol):
     async def send(self, messages: Sequence[str | bytes]) -> None:
         """Sends all, in order; waits while the peer does not read. Raises ConnectionBroken."""
 
-    async def receive(self, timeout_s: float) -> list[bytes]:
-        """What has arrived, or an empty list after ``timeout_s``. Raises ConnectionBroken at the end."""
+    async def receive(self, timeout_s: float, *, at_once: bool = False) -> list[bytes]:
+        """What has arrived, or an empty list after ``timeout_s``. Raises ConnectionBroken at the end.
+
+        While much arrives it may wait a little for more, unless it is wanted ``at_once``.
+        """
 
     async def close(self) -> None:
         """Ends the connection in order, briefly. Never raises."""
@@ -50,9 +56,6 @@ async def connect_websocket(url: str, timeout_s: float) -> Transport:
     Raises:
         ConnectionBroken: There is no route, no TLS, no websocket, or no answer in time.
     """
-    from websockets.asyncio.client import connect  # noqa: PLC0415
-    from websockets.exceptions import WebSocketException  # noqa: PLC0415
-
     try:
         connection = await connect(
             url,
@@ -74,36 +77,50 @@ async def connect_websocket(url: str, timeout_s: float) -> Transport:
 
 
 class WebSocketTransport:
-    """A Transport over ``websockets``."""
+    """A Transport over ``websockets``.
+
+    The agent sends a frame of a kilobyte every millisecond and wants each one acknowledged. System calls and
+    wake-ups would be most of the cost, not the protocol; so frames are taken and acknowledged in batches.
+    """
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
+        self._busy = False
 
     async def send(self, messages: Sequence[str | bytes]) -> None:
         """See Transport."""
-        from websockets.exceptions import ConnectionClosed  # noqa: PLC0415
-
+        protocol = self._connection.protocol
         try:
+            for message in messages:
+                if isinstance(message, str):
+                    protocol.send_text(message.encode())
+                else:
+                    protocol.send_binary(message)
+            self._connection.transport.write(b"".join(protocol.data_to_send()))
             async with asyncio.timeout(_SEND_S):
-                for message in messages:
-                    await self._connection.send(message)
+                await self._connection.drain()
         except TimeoutError:
             raise ConnectionBroken(f"the gateway took nothing for {_SEND_S} s") from None
-        except ConnectionClosed as error:
-            raise ConnectionBroken(_closing(error)) from None
+        except InvalidState:
+            raise ConnectionBroken(_closing(protocol.close_exc)) from None
 
-    async def receive(self, timeout_s: float) -> list[bytes]:
+    async def receive(self, timeout_s: float, *, at_once: bool = False) -> list[bytes]:
         """See Transport."""
-        from websockets.exceptions import ConnectionClosed  # noqa: PLC0415
-
+        if self._busy and not at_once:
+            await self._gather()
+        messages: list[bytes] = []
         try:
-            async with asyncio.timeout(timeout_s):
-                message = await self._connection.recv()
+            async with asyncio.timeout(timeout_s) as deadline:
+                while True:
+                    messages.append(await self._connection.recv(decode=False))
+                    deadline.reschedule(0)  # the rest of them only as far as they are there already
         except TimeoutError:
-            return []
+            pass
         except ConnectionClosed as error:
-            raise ConnectionBroken(_closing(error)) from None
-        return [message.encode() if isinstance(message, str) else message]
+            if not messages:
+                raise ConnectionBroken(_closing(error)) from None
+        self._busy = bool(messages)
+        return messages
 
     async def close(self) -> None:
         """See Transport."""
@@ -112,6 +129,15 @@ class WebSocketTransport:
                 await self._connection.close()
         except TimeoutError:  # the peer does not read, so that not even the closing frame can be sent
             self._connection.transport.abort()
+
+    async def _gather(self) -> None:
+        """Lets what follows at once pile up in the socket, to be read in one go."""
+        socket = self._connection.transport
+        socket.pause_reading()
+        try:
+            await asyncio.sleep(_GATHER_S)
+        finally:
+            socket.resume_reading()
 
 
 @cache
