@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -88,11 +88,10 @@ def _show(one: _Shown, out: Console) -> None:
     )
     out.print(escape(diagnosis.cause))
     out.print("\n[bold]What to do[/]")
-    for number, line in enumerate(diagnosis.advice, start=1):
-        out.print(f" {number}. {escape(line)}")
+    out.print(_aligned((f"{number}.", line) for number, line in enumerate(diagnosis.advice, start=1)))
     out.print("\n[bold]Evidence[/]")
-    for evidence in diagnosis.evidence[:EVIDENCE_LINES]:
-        out.print(f"  [dim]{escape(evidence.source)}[/]  {escape(evidence.text)}")
+    lines = diagnosis.evidence[:EVIDENCE_LINES]
+    out.print(_aligned((line.source, line.text) for line in lines))
     if len(diagnosis.evidence) > EVIDENCE_LINES:
         out.print(f"  [dim]and {len(diagnosis.evidence) - EVIDENCE_LINES} more lines: --json shows all[/]")
     if one.timeline:
@@ -101,6 +100,16 @@ def _show(one: _Shown, out: Console) -> None:
     about = ", ".join(f"{word} {value}" for word, value in _about(one) if value)
     if about:
         out.print(f"\n[dim]{escape(about)}[/]")
+
+
+def _aligned(pairs: Iterable[tuple[str, str]]) -> Table:
+    """A column of short words and one of texts, so that a text that is broken stays in its column."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for word, text in pairs:
+        grid.add_row(f"  {escape(word)}", escape(text))
+    return grid
 
 
 def _about(one: _Shown) -> list[tuple[str, str]]:

@@ -67,7 +67,7 @@ def _finding(outcomes: Sequence[Mapping[str, Any]]) -> Finding | None:
     ]
     if not diagnoses:
         return None
-    top = max(diagnoses, key=lambda one: (not one.get("benign"), len(one.get("tasks") or ())))
+    top = max(diagnoses, key=lambda one: (not one.get("benign"), _tasks(one)))
     return Finding(
         category=str(top.get("category") or ""),
         title=str(top.get("title") or top.get("category") or "").rstrip("."),
@@ -75,9 +75,14 @@ def _finding(outcomes: Sequence[Mapping[str, Any]]) -> Finding | None:
         advice=tuple(str(line) for line in top.get("advice") or ()),
         service=str(top.get("service") or ""),
         container=str(top.get("container") or ""),
-        tasks=len(top.get("tasks") or ()),
+        tasks=_tasks(top),
         benign=bool(top.get("benign")),
     )
+
+
+def _tasks(diagnosis: Mapping[str, Any]) -> int:
+    """How many tasks share it; of many, only the newest are named."""
+    return int(diagnosis.get("task_count") or len(diagnosis.get("tasks") or ()))
 
 
 def _steps(

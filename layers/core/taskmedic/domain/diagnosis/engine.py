@@ -152,11 +152,11 @@ def _told(record: TaskRecord, context: DiagnosisContext, verdict: Verdict) -> Di
     loop = "" if category.benign else _crash_loop(record, context)
     advice = telling.advise(category.advice)
     cause = telling.tell(category.cause)
-    if error:
-        cause = f"{cause} Its log ends with: {error}"
     if loop:
         cause = f"{cause} {loop}"
         advice = ("This repeats: roll back, or set the desired count to 0 until it is mended.", *advice)
+    if error:
+        cause = f"{cause} Its log ends with: {error}"
     return Diagnosis(
         task_arn=record.task_arn,
         category=verdict.category,
@@ -231,7 +231,7 @@ def _evidence(
         for index, c in enumerate(record.containers)
         if c.exit_code is not None
     ]
-    lines.append(Evidence("ledger", loop))
+    lines.append(Evidence("earlier stops", loop))
     lines += [Evidence("task definition", change) for change in context.changes]
     for name, tail in context.log_tail.items():
         lines += [Evidence(f"log of {name}", line) for line in tail[-LOG_LINES:]]
