@@ -12,8 +12,8 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from taskmedic_local.ecs.api_definitions import register
-from taskmedic_local.ecs.engine import ZONES, Placement
 from taskmedic_local.ecs.model import Cluster, ContainerInstance, Deployment, Json, Region, Service, hex_id
+from taskmedic_local.ecs.records import ZONES, Placement
 from taskmedic_local.exec.aws import DEFAULT_ACCOUNT, LocalAws
 from taskmedic_local.exec.sandbox import Image
 

@@ -18,9 +18,10 @@ from taskmedic_local.answers import Environ, StartResponse, answer_error, answer
 from taskmedic_local.ecs.api import EcsApi
 from taskmedic_local.ecs.api_tasks import find_task
 from taskmedic_local.ecs.causes import CauseInvalid, Causes, Order, container_of
-from taskmedic_local.ecs.engine import Emit, Engine, Pace
+from taskmedic_local.ecs.engine import Emit, Engine
 from taskmedic_local.ecs.errors import EcsError, task_not_found
 from taskmedic_local.ecs.model import Cluster, Container, Json, Task
+from taskmedic_local.ecs.pace import Pace
 from taskmedic_local.ecs.schedule import Clock
 from taskmedic_local.ecs.services import Scheduler
 from taskmedic_local.exec.aws import DEFAULT_ACCOUNT, LocalAws
@@ -31,6 +32,7 @@ from taskmedic_local.exec.run_command import Host, RunCommand
 from taskmedic_local.exec.sandbox import Image
 from taskmedic_local.exec.sessions_api import OPERATIONS as SESSIONS
 from taskmedic_local.exec.sessions_api import SessionsApi
+from taskmedic_local.exec.wire import WireFaults
 from taskmedic_local.front import ACCOUNT_KEY, OPERATION_KEY, REGION_KEY, Front
 from taskmedic_local.server import Server, WsgiApp
 from taskmedic_local.world_control import PREFIX as CONTROL_PREFIX
@@ -66,6 +68,7 @@ class World:
         self._aws = aws or LocalAws(endpoint)
         self._images: dict[str, Image] = {}
         self._disconnected: set[Container] = set()
+        self._mistreated: dict[Container, WireFaults] = {}
         self.gateway = Gateway(time_scale=time_scale)
         self.gateway.base_url = endpoint.replace("http://", "ws://", 1)
         self.engine = Engine(
@@ -165,12 +168,22 @@ class World:
         else:
             self._disconnected.add(container)
 
+    def mistreat(self, container: Container, faults: WireFaults | None) -> None:
+        """Faults on the wire of the container's sessions from now on, instead of the gateway's own."""
+        if faults is None:
+            self._mistreated.pop(container, None)
+        else:
+            self._mistreated[container] = faults
+
     def open_session(self, task: Task, container: Container, command: str) -> Json:
         """The session of an ExecuteCommand call that has been checked."""
         if container in self._disconnected:
             raise EcsError("TargetNotConnectedException", DISCONNECTED)
         opened = self.gateway.open_session(
-            self._container(task, container), command, kms_key_id=task.cluster.kms_key_id
+            self._container(task, container),
+            command,
+            kms_key_id=task.cluster.kms_key_id,
+            faults=self._mistreated.get(container),
         )
         return {"sessionId": opened.session_id, "streamUrl": opened.stream_url, "tokenValue": opened.token}
 
@@ -193,6 +206,7 @@ class World:
             "ECS_CONTAINER_METADATA_URI_V4": f"http://169.254.170.2/v4/{container.runtime_id}",
             **image.env,
             **{each["name"]: each["value"] for each in container.definition.get("environment", [])},
+            **{each["name"]: each["value"] for each in _overridden(task, container)},
         }
         return Image(env, image.files, image.without)
 
@@ -222,6 +236,14 @@ class World:
     def _containers_gone(self, runtime_ids: list[str]) -> None:
         for runtime_id in runtime_ids:
             self.gateway.container_gone(runtime_id)
+
+
+def _overridden(task: Task, container: Container) -> list[Json]:
+    """The environment that RunTask gave the container."""
+    overrides: list[Json] = task.overrides["containerOverrides"]
+    return [
+        pair for each in overrides if each["name"] == container.name for pair in each.get("environment", [])
+    ]
 
 
 def wsgi(handle: Handle) -> WsgiApp:

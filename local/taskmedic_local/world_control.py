@@ -1,16 +1,16 @@
 """The levers of the local ECS over HTTP, for tests and demonstrations from outside the process.
 
-POST              /_local/world/causes          {"cause": "out_of_memory", "cluster": "prod", "service":
-"checkout"}
-                                                also task, container, exit_code, log_lines, image_tag,
-                                                secret, after_s, account, region; answers {"tasks": [ARN]}.
-                                                See ecs/causes.py
-POST              /_local/world/heal            {"cluster": "prod"}: images and secrets are as they should be
-again GET, POST, DELETE /_local/world/wire            how the message gateway mistreats frames. See
-exec/wire.py POST              /_local/world/agents          {"cluster", "task", "container", "connected":
-false} POST              /_local/world/expired-tokens  every token of a page given out so far is refused
-POST              /_local/world/crowd           {"clusters": 20, "tasks": 500}: so many clusters of so many
-tasks each
+Under ``/_local/world/``, with a JSON object each:
+
+POST causes          {"cause": "out_of_memory", "cluster": "prod", "service": "checkout"}; also task,
+                     container, exit_code, log_lines, image_tag, secret, after_s, account, region.
+                     Answers {"tasks": [ARN]}. What there is: ecs/causes.py
+POST heal            {"cluster": "prod"}: images and secrets are as they should be again
+POST wire            faults of the message gateway: exec/wire.py. With cluster, task and container only
+                     for the sessions of one container. GET shows those for all, DELETE ends them
+POST agents          {"cluster", "task", "container", "connected": false}: out of the gateway's reach
+POST expired-tokens  every token of a page given out so far is refused
+POST crowd           {"clusters": 20, "tasks": 500}: clusters crowd-0, crowd-1, … of so many tasks each
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class WorldControl:
             case "GET", "wire":
                 return 200, dataclasses.asdict(world.gateway.faults)
             case "POST", "wire":
-                world.gateway.faults = WireFaults.from_json(body)
+                self._mistreat(dict(body))
             case "DELETE", "wire":
                 world.gateway.faults = WireFaults()
             case "POST", "agents":
@@ -77,6 +77,15 @@ class WorldControl:
             case _:
                 return 404, {"error": f"there is no {method} {PREFIX}{path}"}
         return 200, {}
+
+    def _mistreat(self, body: dict[str, Any]) -> None:
+        """Faults for all sessions, or for those of the container that is named."""
+        named = [body.pop(name, "") for name in ("cluster", "task", "container")]
+        faults = WireFaults.from_json(body)
+        if any(named):
+            self._world.mistreat(self._world.container(*named), faults)
+        else:
+            self._world.gateway.faults = faults
 
 
 def _check(body: Mapping[str, Any]) -> None:

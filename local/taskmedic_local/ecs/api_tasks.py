@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from taskmedic_local.ecs import render, wording
 from taskmedic_local.ecs.call import Call, missing
-from taskmedic_local.ecs.engine import Placement
 from taskmedic_local.ecs.errors import invalid_parameter, task_not_found
 from taskmedic_local.ecs.model import Cluster, ContainerInstance, Json, Task, TaskDefinition
+from taskmedic_local.ecs.records import Placement
 from taskmedic_local.ecs.services import least_busy, subnets_of
 
 ID_LENGTHS = (32, 36)
@@ -111,7 +111,7 @@ def _placement(call: Call, cluster: Cluster, definition: TaskDefinition) -> Plac
         started_by=body.get("startedBy", ""),
         group=body.get("group", ""),
         tags=tuple(body.get("tags", [])),
-        overrides=tuple(overrides) or tuple({"name": name} for name in names),
+        overrides=tuple(overrides),
         instance=_host(cluster) if launch_type == "EC2" else None,
         subnets=subnets_of(body),
     )

@@ -4,83 +4,28 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import logging
 import secrets
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from taskmedic_local.ecs import render, wording
-from taskmedic_local.ecs.errors import cluster_not_found
-from taskmedic_local.ecs.model import (
-    Cluster,
-    Container,
-    ContainerInstance,
-    Crash,
-    Json,
-    Network,
-    Region,
-    Service,
-    Task,
-    TaskDefinition,
-    hex_id,
-)
+from taskmedic_local.ecs.model import Cluster, Container, Crash, Json, Region, Service, Task, TaskDefinition
+from taskmedic_local.ecs.outbox import Outbox
+from taskmedic_local.ecs.pace import Pace
+from taskmedic_local.ecs.records import Placement, Records
 from taskmedic_local.ecs.schedule import Clock, Schedule
-
-log = logging.getLogger(__name__)
 
 FORGOTTEN_AFTER_S = 3600.0
 SIGKILL_CODE = 137
 SIGTERM_CODE = 143
-ZONES = "abc"
 
 Emit = Callable[[Json], None]
 WriteLogs = Callable[[Task, Container, list[str]], None]
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How long a task stays in each state, in seconds."""
-
-    provisioning: float = 4.0
-    pending: float = 6.0
-    agent_start: float = 3.0
-    healthy: float = 5.0
-    stop_begins: float = 0.5
-    deactivating: float = 1.0
-    stopping: float = 3.0
-    deprovisioning: float = 5.0
-    retry: float = 2.0
-    short_life: float = 60.0
-
-    @classmethod
-    def scaled(cls, scale: float) -> Pace:
-        """Every stay times ``scale``."""
-        return cls(**{name: seconds * scale for name, seconds in vars(cls()).items()})
-
-
-@dataclass(frozen=True)
-class Placement:
-    """How and where a task is to run."""
-
-    launch_type: str = "FARGATE"
-    capacity_provider: str = ""
-    exec_enabled: bool = False
-    started_by: str = ""
-    group: str = ""
-    service: Service | None = None
-    deployment_id: str = ""
-    tags: tuple[Json, ...] = ()
-    overrides: tuple[Json, ...] = ()
-    instance: ContainerInstance | None = None
-    subnets: tuple[str, ...] = ()
-
-
-class Engine:
-    """Holds all records. What goes out of here (events, logs, ended processes) waits for the lock's end."""
+class Engine(Records):
+    """Moves tasks from state to state. What goes out of here (events, logs) waits until the lock is free."""
 
     def __init__(
         self,
@@ -98,6 +43,7 @@ class Engine:
             containers_gone: Ends whatever runs in the containers with these runtime ids.
             clock: Seconds since the epoch.
         """
+        super().__init__()
         self.clock = clock
         self.schedule = Schedule(clock)
         self.pace = pace or Pace()
@@ -105,45 +51,18 @@ class Engine:
         self._emit = emit
         self._write_logs = write_logs
         self._containers_gone = containers_gone
-        self._lock = threading.RLock()
-        self._regions: dict[tuple[str, str], Region] = {}
-        self._outbox: deque[Callable[[], None]] = deque()
-        self._outbox_lock = threading.Lock()
-        self._sending = False
-        self._addresses = 0
+        self._outbox = Outbox()
 
     @contextmanager
     def change(self) -> Iterator[None]:
         """Read or change records; what has to be told to others is told at the end."""
-        with self._lock:
+        with self.lock:
             yield
-        self._send_out()
-
-    def region(self, account: str, name: str) -> Region:
-        """The records of an account in a region; made when first asked for."""
-        with self._lock:
-            return self._regions.setdefault((account, name), Region(account, name))
-
-    def cluster(self, account: str, region: str, name_or_arn: str) -> Cluster:
-        """An active cluster by its name or ARN; the empty name is ``default``.
-
-        Raises:
-            EcsError: ClusterNotFoundException.
-        """
-        name = (name_or_arn or "default").rsplit("/", 1)[-1]
-        found = self.region(account, region).clusters.get(name)
-        if found is None or found.status != "ACTIVE" or (":" in name_or_arn and name_or_arn != found.arn):
-            raise cluster_not_found()
-        return found
-
-    def region_of(self, cluster: Cluster) -> Region:
-        """The region a cluster is in."""
-        _, _, _, region, account = cluster.prefix.split(":")
-        return self.region(account, region)
+        self._outbox.send()
 
     def begin(self, cluster: Cluster, definition: TaskDefinition, placement: Placement) -> Task:
         """A new task, PROVISIONING, or PENDING when it needs no network interface; the rest takes time."""
-        task = self._new_task(cluster, definition, placement)
+        task = self.add_task(cluster, definition, placement, self.clock())
         if not task.network:
             task.last_status = "PENDING"
         self._changed(task, first=True)
@@ -157,7 +76,7 @@ class Engine:
         self, cluster: Cluster, definition: TaskDefinition, placement: Placement, age_s: float
     ) -> Task:
         """A task that has been RUNNING for ``age_s`` seconds; of its past nothing is told."""
-        task = self._new_task(cluster, definition, placement)
+        task = self.add_task(cluster, definition, placement, self.clock())
         began = self.clock() - age_s
         task.created_at, task.connectivity_at = began - 20, began - 15
         task.pull_started_at, task.pull_stopped_at = began - 12, began - 2
@@ -194,7 +113,7 @@ class Engine:
         if task.last_status != "RUNNING" or container.last_status != "RUNNING":
             return
         if log_lines:
-            self._outbox.append(lambda: self._write_logs(task, container, log_lines))
+            self._outbox.put(lambda: self._write_logs(task, container, log_lines))
         container.exit_code, container.reason = exit_code, reason
         self._container_stopped(container)
         if container.essential and task.alive:
@@ -207,61 +126,7 @@ class Engine:
 
     def log_lines(self, task: Task, container: Container, lines: list[str]) -> None:
         """A container writes to its log."""
-        self._outbox.append(lambda: self._write_logs(task, container, lines))
-
-    def touch(self, task: Task) -> None:
-        """Something about the task has changed: a new version, an event."""
-        self._changed(task)
-
-    def _new_task(self, cluster: Cluster, definition: TaskDefinition, placement: Placement) -> Task:
-        now = self.clock()
-        cluster.next_number += 1
-        zone, network = self._network(cluster, definition, placement)
-        task = Task(
-            id=hex_id(),
-            cluster=cluster,
-            definition=definition,
-            containers=[Container(each["name"], each) for each in definition.containers],
-            group=placement.group or f"family:{definition.family}",
-            launch_type=placement.launch_type,
-            availability_zone=zone,
-            created_at=now,
-            number=cluster.next_number,
-            started_by=placement.started_by,
-            deployment_id=placement.deployment_id,
-            capacity_provider=placement.capacity_provider,
-            platform_version="1.4.0" if placement.launch_type == "FARGATE" else "",
-            network=network,
-            instance=placement.instance,
-            exec_enabled=placement.exec_enabled,
-            tags=list(placement.tags),
-            overrides={"containerOverrides": list(placement.overrides), "inferenceAcceleratorOverrides": []},
-            updated_at=now,
-        )
-        for container in task.containers:
-            container.agent_status = "PENDING" if task.exec_enabled else ""
-        cluster.tasks[task.id] = task
-        if placement.service:
-            placement.service.tasks[task.id] = task
-        return task
-
-    def _network(
-        self, cluster: Cluster, definition: TaskDefinition, placement: Placement
-    ) -> tuple[str, Network | None]:
-        """Availability zone and network interface: one subnet a zone, addresses as in a default VPC."""
-        self._addresses += 1
-        number = self._addresses
-        zone = number % len(ZONES)
-        name = f"{self.region_of(cluster).name}{ZONES[zone]}"
-        if placement.instance:
-            name = placement.instance.availability_zone
-            zone = ZONES.index(name[-1])
-        if not definition.awsvpc:
-            return name, None
-        subnets = placement.subnets or tuple(f"subnet-0a1b2c3d4e5f6789{each}" for each in ZONES)
-        address = f"172.31.{16 * zone + number // 250 % 16}.{number % 250 + 4}"
-        mac = "02:" + ":".join(secrets.token_hex(1) for _ in range(5))
-        return name, Network(address, subnets[zone % len(subnets)], mac)
+        self._outbox.put(lambda: self._write_logs(task, container, lines))
 
     def _provisioned(self, task: Task) -> None:
         if not task.alive or task.last_status != "PROVISIONING":
@@ -367,7 +232,7 @@ class Engine:
         container.last_status = "STOPPED"
         if container.agent_status:
             container.agent_status = "STOPPED"
-        self._outbox.append(lambda: self._containers_gone([container.runtime_id]))
+        self._outbox.put(lambda: self._containers_gone([container.runtime_id]))
 
     def _deprovision(self, task: Task) -> None:
         if task.started_at:
@@ -388,13 +253,8 @@ class Engine:
         task.last_status = "STOPPED"
         task.stopped_at = self.clock()
         self._changed(task)
-        self._later(FORGOTTEN_AFTER_S, self._forget, task)
+        self._later(FORGOTTEN_AFTER_S, self.remove_task, task)
         self._settle_service(task)
-
-    def _forget(self, task: Task) -> None:
-        task.cluster.tasks.pop(task.id, None)
-        if service := task.cluster.services.get(task.service_name):
-            service.tasks.pop(task.id, None)
 
     def _settle_service(self, task: Task, *, failed: bool = False) -> None:
         service = task.cluster.services.get(task.service_name)
@@ -419,26 +279,7 @@ class Engine:
         task.updated_at = self.clock()
         region = self.region_of(task.cluster)
         event = render.task_event(task, account=region.account, region=region.name, at=task.updated_at)
-        self._outbox.append(lambda: self._emit(event))
-
-    def _send_out(self) -> None:
-        """Do what waits, in order, one thread at a time; another that comes meanwhile need not wait."""
-        with self._outbox_lock:
-            if self._sending:
-                return
-            self._sending = True
-        while job := self._next_job():
-            try:
-                job()
-            except Exception:
-                log.exception("a change of the local ECS could not be passed on")
-
-    def _next_job(self) -> Callable[[], None] | None:
-        with self._outbox_lock:
-            if self._outbox:
-                return self._outbox.popleft()
-            self._sending = False
-            return None
+        self._outbox.put(lambda: self._emit(event))
 
 
 def _denied_secret(region: Region, task: Task) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 
-from taskmedic_local.ecs.engine import Engine, Placement
+from taskmedic_local.ecs.engine import Engine
 from taskmedic_local.ecs.model import (
     Cluster,
     ContainerInstance,
@@ -15,6 +15,7 @@ from taskmedic_local.ecs.model import (
     Task,
     TaskDefinition,
 )
+from taskmedic_local.ecs.records import Placement
 
 EVENTS_KEPT = 100
 SLOW_AFTER_FAILURES = 3

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
 
+from taskmedic_local.exec.docker_stand_in import DOCKER
+from taskmedic_local.exec.invocation import DOCUMENT, OVER, Invocation, Json
 from taskmedic_local.exec.sandbox import Image, Sandbox
 
 OPERATIONS = ("SendCommand", "GetCommandInvocation", "CancelCommand", "ListCommandInvocations")
-DOCUMENT = "AWS-RunShellScript"
-STDOUT_CHARS = 24_000
-STDERR_CHARS = 8_000
-PLUGIN_CHARS = 2_500
-TRUNCATED = "\n---Output truncated---"
 AT_ONCE = 5
 INVISIBLE_S = 1.0
 RUN_TIME_DEFAULT_S = 3600
 RUN_TIME_RANGE_S = range(5, 172_801)
 DELIVERY_RANGE_S = range(30, 2_592_001)
-OVER = ("Success", "Failed", "TimedOut", "Cancelled")
-Json = dict[str, Any]
-
-DOCKER = """#!/bin/sh
-# docker exec into the folders of the containers on this host; nothing else.
-if [ "$1" != exec ]; then echo "docker: '$1' is not a docker command." >&2; exit 1; fi
-shift
-while :; do
-  case "$1" in
-    -i|-t|-it|-ti|--interactive|--tty) shift ;;
-    -u|--user) shift 2 ;;
-    -*) echo "unknown flag: $1" >&2; exit 125 ;;
-    *) break ;;
-  esac
-done
-id=$1; shift
-home=$CONTAINERS/$id
-if [ ! -f "$home.env" ]; then echo "Error response from daemon: No such container: $id" >&2; exit 1; fi
-# A session of its own, as a container's process has: a signal to its group does not reach the host's shell.
-cd "$home" && exec setsid --wait env -i /bin/sh -c '. "$0"
-command -v "$1" >/dev/null || {
-  echo "OCI runtime exec failed: exec failed: unable to start container process:" \\
-    "exec: \\"$1\\": executable file not found in \\$PATH: unknown" >&2
-  exit 127
-}
-exec "$@"' "$home.env" "$@"
-"""
 
 
 class Refused(Exception):
@@ -75,26 +41,6 @@ FindHost = Callable[[str, str, str], Host | None]
 """(EC2 instance id, account, region) to the host, or None when none is registered under it."""
 
 
-@dataclass(eq=False)
-class Invocation:
-    """A command on one instance."""
-
-    command_id: str
-    instance_id: str
-    comment: str
-    script: str
-    run_time_s: float
-    sent_at: float
-    status: str = "Pending"
-    details: str = "Pending"
-    code: int = -1
-    stdout: str = ""
-    stderr: str = ""
-    started_at: float | None = None
-    ended_at: float | None = None
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-
 class RunCommand:
     """Answers the calls; each command runs in a thread, five at a time on one host."""
 
@@ -114,7 +60,7 @@ class RunCommand:
                 case "SendCommand":
                     return 200, {"Command": self._send(body, account, region)}
                 case "GetCommandInvocation":
-                    return 200, _shown(self._visible(body["CommandId"], body["InstanceId"]))
+                    return 200, self._visible(body["CommandId"], body["InstanceId"]).shown()
                 case "CancelCommand":
                     self._cancel(body["CommandId"], body.get("InstanceIds", []))
                     return 200, {}
@@ -128,10 +74,11 @@ class RunCommand:
     def close(self) -> None:
         """End what runs."""
         with self._lock:
-            running = [each for each in self._invocations.values() if each.process]
+            for invocation in self._invocations.values():
+                if invocation.status == "Pending":
+                    invocation.status = "Cancelled"
+                invocation.end()
             threads = list(self._threads)
-        for invocation in running:
-            _end(invocation)
         for thread in threads:
             thread.join()
 
@@ -183,7 +130,7 @@ class RunCommand:
 
     def _run(self, invocation: Invocation, host: Host) -> None:
         for runtime_id, image in host.containers.items():
-            self._sandbox.publish(runtime_id, image)
+            self._sandbox.box(runtime_id, image).home  # noqa: B018 - so that docker exec finds it
         box = self._sandbox.box(host.instance_id, Image(files={"bin/docker": DOCKER}))
         env = {**box.env, "CONTAINERS": str(box.home.parent)}
         with self._lock:
@@ -205,13 +152,13 @@ class RunCommand:
             out, err = process.communicate(timeout=invocation.run_time_s)
         except subprocess.TimeoutExpired:
             in_time = False
-            _end(invocation)
+            invocation.end()
             out, err = process.communicate()
         with self._lock:
             invocation.stdout, invocation.stderr = _text(out), _text(err)
             invocation.ended_at = time.time()
             invocation.code = process.returncode
-            _conclude(invocation, in_time=in_time)
+            invocation.conclude(in_time=in_time)
 
     def _cancel(self, command_id: str, instance_ids: list[str]) -> None:
         with self._lock:
@@ -229,7 +176,7 @@ class RunCommand:
                     each.status = each.details = "Cancelling"
         for each in found:
             if each.status == "Cancelling":
-                _end(each)
+                each.end()
 
     def _visible(self, command_id: str, instance_id: str) -> Invocation:
         """An invocation that has had time to show."""
@@ -248,7 +195,7 @@ class RunCommand:
                 if wanted["CommandId"] in {None, each.command_id}
                 and wanted["InstanceId"] in {None, each.instance_id}
             ]
-        return [_listed(each, details=bool(body.get("Details"))) for each in found]
+        return [each.listed(details=bool(body.get("Details"))) for each in found]
 
 
 def run_time_s(parameters: Mapping[str, list[str]]) -> float:
@@ -258,77 +205,5 @@ def run_time_s(parameters: Mapping[str, list[str]]) -> float:
     return seconds if seconds in RUN_TIME_RANGE_S else RUN_TIME_DEFAULT_S
 
 
-def _conclude(invocation: Invocation, *, in_time: bool) -> None:
-    if invocation.status == "Cancelling":
-        invocation.status = invocation.details = "Cancelled"
-    elif not in_time:
-        invocation.status, invocation.details = "TimedOut", "Execution Timed Out"
-    elif invocation.code == 0:
-        invocation.status = invocation.details = "Success"
-    else:
-        invocation.status = invocation.details = "Failed"
-
-
-def _end(invocation: Invocation) -> None:
-    """SIGKILL to the command's process group."""
-    process = invocation.process
-    if process and process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 def _text(output: bytes) -> str:
     return output.decode("utf-8", "replace")
-
-
-def _iso(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _shown(invocation: Invocation) -> Json:
-    over = invocation.status in OVER
-    return {
-        "CommandId": invocation.command_id,
-        "InstanceId": invocation.instance_id,
-        "Comment": invocation.comment,
-        "DocumentName": DOCUMENT,
-        "PluginName": "aws:runShellScript",
-        "ResponseCode": invocation.code,
-        "ExecutionStartDateTime": _iso(invocation.started_at),
-        "ExecutionEndDateTime": _iso(invocation.ended_at),
-        "Status": invocation.status,
-        "StatusDetails": invocation.details,
-        "StandardOutputContent": invocation.stdout[:STDOUT_CHARS] if over else "",
-        "StandardErrorContent": invocation.stderr[:STDERR_CHARS] if over else "",
-        "StandardOutputUrl": "",
-        "StandardErrorUrl": "",
-    }
-
-
-def _listed(invocation: Invocation, *, details: bool) -> Json:
-    shown = {
-        "CommandId": invocation.command_id,
-        "InstanceId": invocation.instance_id,
-        "Comment": invocation.comment,
-        "DocumentName": DOCUMENT,
-        "RequestedDateTime": invocation.sent_at,
-        "Status": invocation.status,
-        "StatusDetails": invocation.details,
-        "CommandPlugins": [],
-    }
-    if details:
-        output = invocation.stdout
-        if invocation.stderr:
-            output += f"\n----------ERROR-------\n{invocation.stderr}"
-        if len(output) > PLUGIN_CHARS:
-            output = output[: PLUGIN_CHARS - len(TRUNCATED)] + TRUNCATED
-        plugin = {
-            "Name": "aws:runShellScript",
-            "Status": invocation.status,
-            "StatusDetails": invocation.details,
-            "ResponseCode": invocation.code,
-            "Output": output,
-        }
-        shown["CommandPlugins"] = [plugin]
-    return shown

@@ -48,8 +48,8 @@ class Image:
 
     Attributes:
         env: Environment of the container.
-        files: Path in the working directory to text; a path under ``bin/`` is made executable and found
-        first. without: Programs it lacks, by name: ``{"sh", "bash"}`` is an image with no shell.
+        files: Path in the working directory to text; what is under ``bin/`` is a program, and found first.
+        without: Programs it lacks, by name: ``{"sh", "bash"}`` is an image with no shell.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
@@ -60,22 +60,31 @@ class Image:
 class Box:
     """One container's folder."""
 
-    def __init__(self, home: Path, mark: str, image: Image) -> None:
+    def __init__(self, home: Path, mark: str, image: Image, lock: threading.Lock) -> None:
+        """``lock`` is held while the folder is made."""
         self._home = home
         self._image = image
         self._mark = mark
+        self._lock = lock
 
     @property
     def home(self) -> Path:
         """The working directory; made at the first call."""
-        if not self._home.exists():
-            self._home.mkdir(parents=True)
-            for name, text in {**_OWN, **self._image.files}.items():
-                path = self._home / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-                path.chmod(0o755 if name.startswith("bin/") else 0o644)
+        with self._lock:
+            if not self._home.exists():
+                self._make()
         return self._home
+
+    def _make(self) -> None:
+        self._home.mkdir()
+        for name, text in {**_OWN, **self._image.files}.items():
+            path = self._home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            path.chmod(0o755 if name.startswith("bin/") else 0o644)
+        # Beside it, for a host's ``docker exec``.
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.env.items()]
+        self._home.with_name(f"{self._home.name}.env").write_text("".join(lines))
 
     @property
     def env(self) -> dict[str, str]:
@@ -96,9 +105,10 @@ class Box:
         Raises:
             NotExecutable: There is none; the message is what Go's os/exec says.
         """
+        home = self.home
         missing = Path(word).name in self._image.without
         if "/" in word:
-            path = self.home / word
+            path = home / word
             if missing or not path.exists():
                 raise NotExecutable(f"fork/exec {word}: no such file or directory")
             if path.is_dir() or not os.access(path, os.X_OK):
@@ -120,7 +130,7 @@ class Sandbox:
 
     @property
     def _root(self) -> Path:
-        """Made at the first need, so that a process that is killed before leaves nothing."""
+        """Made when it is first needed: a process that is killed before that leaves nothing behind."""
         with self._lock:
             if self._made is None:
                 self._made = Path(tempfile.mkdtemp(prefix="taskmedic-containers-"))
@@ -132,13 +142,7 @@ class Sandbox:
 
     def box(self, container: str, image: Image) -> Box:
         """The folder of the container with that runtime id."""
-        return Box(self.path(container), f"{self._id}/{container}", image)
-
-    def publish(self, container: str, image: Image) -> None:
-        """Let a host's ``docker exec`` find the container: its folder, its environment in a file beside."""
-        box = self.box(container, image)
-        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in box.env.items()]
-        box.home.with_name(f"{container}.env").write_text("".join(lines))
+        return Box(self.path(container), f"{self._id}/{container}", image, self._lock)
 
     def end(self, container: str) -> None:
         """End the container's processes and remove its folder."""

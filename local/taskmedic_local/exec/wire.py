@@ -28,8 +28,8 @@ class WireFaults:
         corrupt: Share of frames in which one byte of the payload is changed.
         delay_s: Every frame comes that many seconds late.
         cut_after: The client's connection is dropped, once, after so many frames.
-        silent_after: After so many frames nothing reaches either side any more, not even the end of the
-        session. seed: Each session draws its luck from this and its number since the gateway's start.
+        silent_after: After so many frames nothing reaches either side, not even the end of the session.
+        seed: Each session draws its luck from this and its number since the gateway's start.
     """
 
     lose: float = 0.0

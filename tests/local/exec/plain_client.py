@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from taskmedic_local.exec import frames
 from taskmedic_local.exec.frames import Frame, PayloadType
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 SILENCE_S = 0.4
 
 
@@ -95,7 +95,7 @@ class PlainClient:
 @asynccontextmanager
 async def joined(session: dict[str, Any], token: str = "") -> AsyncIterator[PlainClient]:
     """The client's side of a session as ExecuteCommand gave it."""
-    async with connect(session["streamUrl"], compression=None) as socket:
+    async with connect(session["streamUrl"], compression=None, open_timeout=PATIENCE_S) as socket:
         content = {
             "MessageSchemaVersion": "1.0",
             "RequestId": str(uuid.uuid4()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.local_ecs.builders import ACCOUNT, REGION, LocalEcs, Refused
 
-from taskmedic_local.ecs.engine import Placement
+from taskmedic_local.ecs.records import Placement
 
 
 @pytest.fixture
