@@ -20,6 +20,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.logs.models import logs_backends
 
+from taskmedic_local import iam_simulation
 from taskmedic_local.control import PREFIX as CONTROL_PREFIX
 from taskmedic_local.control import Control
 from taskmedic_local.deploy import Deployment, deploy
@@ -143,6 +144,7 @@ class LocalCloud:
         front.mount_service("lambda", LambdaApi(self.lambdas, moto, self.time_scale))
         front.mount_service("events", self.events.put_events, ["PutEvents"])
         front.mount_service("states", StartExecution(moto), ["StartExecution"])
+        front.mount_service("iam", iam_simulation.simulate_principal_policy, [iam_simulation.OPERATION])
         routes = {route: self._invoker(name) for route, name in self.deployment.routes.items()}
         for _, path in routes:
             front.mount_path(path, HttpApi(routes))

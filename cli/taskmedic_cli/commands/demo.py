@@ -13,9 +13,13 @@ from rich.console import Console
 
 from taskmedic.aws.clients import Clients
 from taskmedic_cli.common import console, print_json
-from taskmedic_cli.demo.scenes import Stage, play
-from taskmedic_cli.demo.story import Story
-from taskmedic_local.cloud import LocalCloud
+from taskmedic_local.environment import forget_settings
+
+forget_settings()  # before moto is imported, which reads them
+
+from taskmedic_cli.demo.scenes import Stage, play  # noqa: E402
+from taskmedic_cli.demo.story import Story  # noqa: E402
+from taskmedic_local.cloud import LocalCloud  # noqa: E402
 
 
 @click.command()
@@ -40,9 +44,6 @@ def demo(as_json: bool) -> None:
 
 def clients_of(cloud: LocalCloud) -> Clients:
     """Clients of the local cloud, whatever AWS settings the caller has."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
     os.environ["AWS_ENDPOINT_URL"] = cloud.info["endpoint"]
-    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     session = boto3.Session("local", "local", region_name=cloud.info["region"])
     return Clients(session)

@@ -8,6 +8,8 @@ import threading
 
 import click
 
+from taskmedic_local.environment import forget_settings
+
 
 @click.command()
 @click.option(
@@ -22,9 +24,11 @@ def local(port: int) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    # Only now: it imports moto, and Ctrl-C during that time must already end it quietly.
+    forget_settings()
+    # Only now: moto takes a while to import, and Ctrl-C during that time must already end it quietly.
     from taskmedic_local.cloud import LocalCloud  # noqa: PLC0415
 
     with LocalCloud(port) as cloud:
-        click.echo(json.dumps(cloud.info))
+        if not stop.is_set():
+            click.echo(json.dumps(cloud.info))
         stop.wait()
