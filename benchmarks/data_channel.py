@@ -4,9 +4,9 @@
 
 The agent is scripted and lives in a process of its own, behind a real websocket on 127.0.0.1; only the
 client's process is measured. Beside ours, a plain client is measured in the same run: it decodes and
-acknowledges, in order only, with nothing sent again and no end mark. AWS's plugin was measured once, with AWS's
-agent and on the same class of machine: 0.125 s of CPU per MB, where a plain client of then took 0.29 s, and
-47 MB per session.
+acknowledges, in order only, with nothing sent again and no end mark. AWS's plugin was measured once, with
+AWS's agent and on the same class of machine: 0.125 s of CPU per MB, where a plain client of then took 0.29 s,
+and 47 MB per session.
 """
 
 from __future__ import annotations
