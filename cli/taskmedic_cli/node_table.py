@@ -15,22 +15,22 @@ DEFAULT_COLUMNS = (
     attr.NAME,
     attr.CLUSTER_NAME,
     attr.SERVICE_NAME,
-    attr.CONTAINER_IMAGE,
     attr.TASK_HEALTH,
     attr.EXEC_AGENT_STATUS,
+    attr.CONTAINER_IMAGE,
     attr.AVAILABILITY_ZONE,
     attr.LAUNCH_TYPE,
     attr.TASK_DEFINITION,
     attr.PRIVATE_IP,
 )
 _GAP = 2
-_NARROWEST = 8
+_READABLE = 20
 Row = Sequence[str]
 
 
 def heading(attribute: str) -> str:
-    """An attribute as a column's heading: ``ECS:Cluster-Name`` is ``CLUSTER NAME``."""
-    return attribute.removeprefix("ECS:").replace("-", " ").upper()
+    """An attribute as a column's heading: ``ECS:Cluster-Name`` is ``CLUSTER``."""
+    return attribute.removeprefix("ECS:").removesuffix("-Name").replace("-", " ").upper()
 
 
 def rows_of(nodes: Iterable[Node], columns: Sequence[str]) -> list[Row]:
@@ -51,16 +51,19 @@ def counted(nodes: Sequence[Node], attribute: str) -> list[tuple[str, int]]:
 
 
 def fitted(rows: Sequence[Row], width: int | None, *, droppable: bool = False) -> list[str]:
-    """``rows`` as lines of aligned columns, none wider than ``width`` cells; None is as wide as it needs.
+    """``rows`` as lines of aligned columns, at most ``width`` cells wide; None is as wide as needed.
 
     Columns are narrowed, the widest first, and their text is cut with an ellipsis. With ``droppable`` the
-    last columns are left out instead, as long as two remain.
+    first column stays whole, and the last are left out rather than cut to fewer than ``_READABLE`` cells.
     """
     widths = [max(cell_len(row[column]) for row in rows) for column in range(len(rows[0]))]
     if width is not None:
-        while droppable and len(widths) > 2 and _total(widths) > width:
-            widths.pop()
-        widths = _narrowed(widths, width)
+        floors = [min(natural, _READABLE) for natural in widths]
+        if droppable:
+            floors[0] = widths[0]
+            while len(floors) > 1 and _total(floors) > width:
+                floors.pop()
+        widths = _narrowed(widths[: len(floors)], floors if _total(floors) <= width else None, width)
     return [_line(row, widths) for row in rows]
 
 
@@ -68,17 +71,16 @@ def _total(widths: Sequence[int]) -> int:
     return sum(widths) + _GAP * (len(widths) - 1)
 
 
-def _narrowed(widths: Sequence[int], width: int) -> list[int]:
-    """Widths of at most ``width`` in all, taken from the widest; columns beyond the edge are gone."""
+def _narrowed(widths: Sequence[int], floors: Sequence[int] | None, width: int) -> list[int]:
+    """Widths of at most ``width`` in all: the widest give first, down to ``floors`` or, without, to one."""
     narrowed = list(widths)
+    least = list(floors or [1] * len(narrowed))
     while _total(narrowed) > width:
-        widest = max(range(len(narrowed)), key=narrowed.__getitem__)
-        if narrowed[widest] > _NARROWEST:
-            narrowed[widest] -= 1
-        elif len(narrowed) > 1:
-            narrowed.pop()
-        else:
-            return [max(1, width)]
+        spare = [column for column, cells in enumerate(narrowed) if cells > least[column]]
+        if not spare:
+            narrowed.pop()  # more columns than cells
+            continue
+        narrowed[max(spare, key=narrowed.__getitem__)] -= 1
     return narrowed
 
 
@@ -88,6 +90,8 @@ def _line(row: Row, widths: Sequence[int]) -> str:
 
 
 def _cell(text: str, width: int) -> str:
+    """``text`` on ``width`` cells, cut in the middle: an image's tag and an ARN's name stand at the end."""
     if cell_len(text) <= width:
         return set_cell_size(text, width)
-    return set_cell_size(text, width - 1).rstrip() + "…" if width > 1 else "…"
+    end = (width - 1) // 2
+    return set_cell_size(text, width - 1 - end) + "…" + set_cell_size(text[::-1], end)[::-1]

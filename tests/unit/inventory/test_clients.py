@@ -129,7 +129,7 @@ def test_a_refused_role_is_an_error_of_its_own_and_not_asked_for_again() -> None
     sts = Sts(lambda: refusal("AccessDenied"))
     clients = Clients(sts.session)
     for _ in range(3):
-        with pytest.raises(RoleNotAssumable, match="role/reader.*no AccessDenied.*trust policy"):
+        with pytest.raises(RoleNotAssumable, match=r"role/reader.*no AccessDenied.*trust policy"):
             clients.get("ecs", Access(role_arn=ROLE))
     assert len(sts.asked) == 1
 

@@ -8,12 +8,12 @@ import sys
 from typing import Any
 
 import pytest
+from tests.unit.inventory.ecs_world import EcsWorld, WorldClients, a_task, refused
 
 from taskmedic.aws.clients import Access
 from taskmedic.domain.errors import AccessDenied, ClusterNotFound, FilterInvalid, NodeNotFound, Throttled
 from taskmedic.settings import FindNodesSettings
 from taskmedic.steps import find_nodes
-from tests.unit.inventory.ecs_world import EcsWorld, WorldClients, a_task, refused
 
 SETTINGS = FindNodesSettings(region="eu-west-1", evidence_bucket="evidence")
 ROLE = "arn:aws:iam::222222222222:role/reader"
@@ -197,7 +197,7 @@ def test_a_permission_that_is_missing_is_named() -> None:
 def test_several_sources_that_fail_in_different_ways_are_all_told() -> None:
     world = EcsWorld().with_tasks(a_task(1))
     nodes = {"sources": [{"clusters": "nope"}, {"clusters": "prod", "services": "gone"}]}
-    with pytest.raises(NodeNotFound, match="nope.*gone"):
+    with pytest.raises(NodeNotFound, match=r"nope.*gone"):
         run(StepClients(world), nodes)
 
 
