@@ -163,6 +163,22 @@ def test_check_says_ready(taskmedic: Taskmedic) -> None:
     assert {finding["status"] for row in rows for finding in row["findings"]} <= {"ok", "unknown"}
 
 
+def test_check_asks_iam_what_the_task_role_may_do(aws: Callable[[str], Any], taskmedic: Taskmedic) -> None:
+    (name,) = aws("iam").list_role_policies(RoleName="nightly-report-task")["PolicyNames"]
+    allowed = taskmedic("check", *ONE, "-v")
+    aws("iam").delete_role_policy(RoleName="nightly-report-task", PolicyName=name)
+
+    denied = taskmedic("check", *ONE)
+
+    assert allowed.returncode == 0
+    assert "the task role may ssmmessages:CreateControlChannel" in allowed.stdout
+    assert denied.returncode == 1
+    assert "fail  task_role: arn:aws:iam::123456789012:role/nightly-report-task" in denied.stdout
+    assert (
+        "Allow the task role ssmmessages:CreateControlChannel, ssmmessages:CreateDataChannel" in denied.stdout
+    )
+
+
 def test_check_says_what_to_change(cloud: LocalCloud, taskmedic: Taskmedic) -> None:
     (task,) = cloud.world.cluster("batch").tasks.values()
     task.exec_enabled = False
