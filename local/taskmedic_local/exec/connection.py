@@ -92,7 +92,10 @@ class Connection(asyncio.Protocol):
         self._protocol.send_response(self._protocol.accept(request))
 
     def _handle(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.TEXT:
+        if not frame.fin or frame.opcode is Opcode.CONT:
+            # No client of the data channel cuts its messages in pieces.
+            self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "fragmented message")
+        elif frame.opcode is Opcode.TEXT:
             self._listener.text(self, self._session_id, bytes(frame.data).decode("utf-8", "replace"))
         elif frame.opcode is Opcode.BINARY:
             self._listener.binary(self, bytes(frame.data))

@@ -54,7 +54,8 @@ class Relay:
         self.over = False
         self._on_over = on_over
         self._idle_s = idle_s
-        self._idle = self._loop.call_later(idle_s, self._timed_out)
+        self._stirred_at = self._loop.time()
+        self._idle = self._loop.call_later(idle_s, self._look_whether_idle)
 
     @property
     def token(self) -> str:
@@ -76,7 +77,8 @@ class Relay:
 
     def client_joins(self, connection: Connection, token: str) -> bool:
         """The client's side opens the channel; False when the token is not the session's."""
-        if not self._token or not secrets.compare_digest(token.encode(), self._token.encode()):
+        given = token.encode(errors="replace")  # JSON can hold what UTF-8 cannot
+        if not self._token or not secrets.compare_digest(given, self._token.encode()):
             return False
         self._token = ""
         if self._client:
@@ -96,7 +98,7 @@ class Relay:
 
     def from_client(self, data: bytes) -> None:
         """Relay a frame to the agent."""
-        self._stir()
+        self._stirred_at = self._loop.time()
         if self._passes():
             self._to_agent.push(data)
 
@@ -104,7 +106,7 @@ class Relay:
         """Relay a frame to the client; the agent's state is for the gateway alone."""
         if frames.message_type(data) == frames.SESSION_STATE:
             return
-        self._stir()
+        self._stirred_at = self._loop.time()
         if self._passes():
             self._to_client.push(data)
 
@@ -139,13 +141,12 @@ class Relay:
         if self._client is None and not self.over:
             self._control(frames.PAUSE_PUBLICATION)
 
-    def _stir(self) -> None:
-        self._idle.cancel()
-        if not self.over:
-            self._idle = self._loop.call_later(self._idle_s, self._timed_out)
-
-    def _timed_out(self) -> None:
-        self.terminate(IDLE_TEXT)
+    def _look_whether_idle(self) -> None:
+        left_s = self._stirred_at + self._idle_s - self._loop.time()
+        if left_s > 0:
+            self._idle = self._loop.call_later(left_s, self._look_whether_idle)
+        else:
+            self.terminate(IDLE_TEXT)
 
     def _passes(self) -> bool:
         """Count one frame; False once the session has gone silent. Cuts the client's line when it is time."""

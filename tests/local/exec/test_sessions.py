@@ -323,7 +323,9 @@ class TestTokens:
             with pytest.raises(ConnectionClosed):
                 await client.receive()
 
-    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"TokenValue": 7}', "\ufffd"])
+    @pytest.mark.parametrize(
+        "text", ["", "[]", "{}", '{"TokenValue": 7}', '{"TokenValue": "\\ud800"}', "\ufffd"]
+    )
     async def test_a_first_message_that_is_none_closes_the_connection(
         self, target: Target, text: str
     ) -> None:
@@ -383,6 +385,12 @@ class TestGateway:
                 await client.socket.send(nonsense)
             await client.type(b"\n")
             await client.until(b"out")
+
+    async def test_a_message_in_pieces_closes_the_connection(self, target: Target) -> None:
+        async with joined(target.execute("sleep 60")) as client:
+            await client.socket.send([b"in ", b"pieces"])
+            with pytest.raises(ConnectionClosed):
+                await client.receive()
 
     async def test_the_agents_state_never_reaches_the_client(self, target: Target) -> None:
         async with joined(target.execute("echo x")) as client:
