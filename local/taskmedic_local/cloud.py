@@ -137,6 +137,7 @@ class LocalCloud:
         pollers = QueuePollers(self.deployment.queue_mappings, self.lambdas, targets, self.time_scale)
         parts.callback(pollers.close)
         pollers.start()
+        self.front.forget_calls()
 
     def _mount(self, moto: Any) -> None:
         front = self.front

@@ -21,7 +21,7 @@ SERVICE_KEY = "taskmedic.service"
 
 
 class MotoDispatcher(DomainDispatcherApplication):
-    """moto's own, which for each request lists the folders of its package and tries 200 patterns: here once a host."""
+    """moto's own, but for what it does anew for each request: it lists folders and tries 200 patterns."""
 
     def __init__(self) -> None:
         super().__init__(create_backend_app)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 # Each process costs a third of a second of a core to start; calls that wait for a free one lose less.
 DEFAULT_POOL_SIZE = max(4, 2 * (os.cpu_count() or 1))
-# Processes of one function that start at the same time: a burst of short calls is served sooner by those there are.
+# Processes of one function that start at the same time: those there are serve a burst of short calls sooner.
 AT_ONCE = 2
 INIT_LIMIT_S = 60.0  # for a process to load its handler on a busy machine; Lambda allows 10 s
 # Lambda's limit of a synchronous answer. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html

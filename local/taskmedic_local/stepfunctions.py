@@ -184,7 +184,7 @@ def wire(on_status: StatusListener, time_scale: float) -> None:
     def terminated(self: Any) -> None:
         self._reflect_execution_status()
         if self.execution.exec_status == ExecutionStatus.SUCCEEDED:
-            # As text, which is what DescribeExecution gives; moto would give a bare string without its quotes.
+            # As text, as DescribeExecution gives it; moto would give a bare string without its quotes.
             self.execution.output = json.dumps(self.execution.output)
         on_status(self.execution)
 
