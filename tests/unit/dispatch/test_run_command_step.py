@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import boto3
@@ -13,11 +15,14 @@ import pytest
 from moto import mock_aws
 
 from taskmedic.aws.clients import Clients
+from taskmedic.aws.ledger import Ledger
 from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
 from taskmedic.domain.dispatch import NodeResult
 from taskmedic.domain.nodes import Node
 from taskmedic.settings import RunCommandSettings
 from taskmedic.ssm.run import OutputSink
+from taskmedic.steps import run_command
+from taskmedic.steps.on_node import OnNode
 from taskmedic.steps.run_command import run
 
 SETTINGS = RunCommandSettings(region="us-east-1", ledger_table="ledger", evidence_bucket="evidence")
@@ -200,6 +205,19 @@ def test_what_may_repeat_is_repeated() -> None:
     visit(event, again)
 
     assert again.ran == ["t0/app", "t1/app"]
+
+
+def test_a_container_that_another_execution_holds_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_command, "OnNode", partial(OnNode, lock_wait_s=0))
+    ledger = Ledger("ledger", boto3.client("dynamodb"))
+    ledger.acquire_lock("exec#rt-0", "another execution", 60, time.time())
+    shell = Shell()
+
+    answer = visit(a_batch("echo hi"), shell)
+
+    assert shell.ran == ["t1/app"]
+    assert answer["counts"] == {"not_reachable": 1, "exited": 1}
+    assert ledger.acquire_lock("exec#rt-1", "another execution", 60, time.time())  # given back
 
 
 def test_a_failure_without_keep_going_halts_the_other_batches() -> None:
