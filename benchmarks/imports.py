@@ -3,8 +3,8 @@
     python benchmarks/imports.py
 
 The base is `import boto3`, one client, and Powertools' Logger, Tracer and Metrics. Each is imported in a
-process of its own, in turns, and the median counts; it is CPU time, which a busy machine does not falsify. The
-goal is a ratio of at most 1.30.
+process of its own, in turns, and the median counts. It is CPU time, which a busy machine does not falsify.
+The goal is a ratio of at most 1.30.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from taskmedic.aws.host_command import HostRunner
 from taskmedic.domain.command import CommandSpec
 from taskmedic.domain.dispatch import NodeResult, summarise
 from taskmedic.domain.nodes import NAME, Node
-from taskmedic.domain.runbooks.models import seconds
+from taskmedic.domain.runbooks.fields import seconds
 from taskmedic.domain.selection import Rank, ranked
 from taskmedic.steps.dispatcher import DispatchRules, dispatch
 from taskmedic.steps.on_node import LocalLocks, OnNode

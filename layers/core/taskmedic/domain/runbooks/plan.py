@@ -14,8 +14,10 @@ from typing import Any
 from taskmedic.domain.errors import FilterInvalid, OptionInvalid
 from taskmedic.domain.node_source import NodesSpec
 from taskmedic.domain.runbooks.context import fill
-from taskmedic.domain.runbooks.models import MAX_STEPS, Runbook, Step, StoppedTasksStep, seconds
+from taskmedic.domain.runbooks.fields import seconds
+from taskmedic.domain.runbooks.models import MAX_STEPS, Runbook
 from taskmedic.domain.runbooks.options import resolve
+from taskmedic.domain.runbooks.steps import Step, StoppedTasksStep
 from taskmedic.domain.triggers import Target, Trigger
 
 MAX_PLAN_BYTES = 60_000
