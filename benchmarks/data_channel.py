@@ -154,7 +154,7 @@ class Last:
 
 async def ours(address: str, kind: str, amount: int, sink: Last) -> CommandResult:
     async def open_session(command_line: str) -> StreamSession:
-        halves = re.search("a=([0-9a-f]{16});b=([0-9a-f]{16});", command_line)
+        halves = re.search("_a=([0-9a-f]{16});_b=([0-9a-f]{16});", command_line)
         assert halves
         url = f"{address}/{kind}/{amount}/{''.join(halves.groups())}"
         return StreamSession("session", url, "token", "target")

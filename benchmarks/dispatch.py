@@ -62,7 +62,7 @@ class Agent:
     """One session: its start, its command's output, its end."""
 
     def __init__(self, command: str, command_s: float) -> None:
-        halves = re.search("a=([0-9a-f]{16});b=([0-9a-f]{16});", command)
+        halves = re.search("_a=([0-9a-f]{16});_b=([0-9a-f]{16});", command)
         assert halves
         self._nonce = "".join(halves.groups()).encode()
         self._arrived: asyncio.Queue[bytes] = asyncio.Queue()

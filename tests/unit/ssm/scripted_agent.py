@@ -203,7 +203,7 @@ class ScriptedAgent:
         for payload_type, payload in self.behaviour.payloads:
             self._send(payload_type, payload)
         self._terminal(self.behaviour.before_start)
-        if lines := re.search(r"m ready;s=;n=(\d+);", wrapper):
+        if lines := re.search(r"m ready;_s=;_n=(\d+);", wrapper):
             self._mark("ready")
             self._wanted_input = int(lines.group(1))
             self._on_input = self._program
@@ -211,7 +211,7 @@ class ScriptedAgent:
             self._program()
 
     def _program(self) -> None:
-        if re.match("/bin/sh -c 'a=", self.command_lines[-1]):
+        if re.match("/bin/sh -c '_a=", self.command_lines[-1]):
             self._mark("start")
         if self.behaviour.beats:
             for beat in range(int(self.behaviour.takes_s // 60) + 1):
@@ -225,7 +225,7 @@ class ScriptedAgent:
         self.world.later(self.behaviour.takes_s + len(chunks) * 0.001, self._end)
 
     def _end(self) -> None:
-        if self.behaviour.status is not None and re.match("/bin/sh -c 'a=", self.command_lines[-1]):
+        if self.behaviour.status is not None and re.match("/bin/sh -c '_a=", self.command_lines[-1]):
             self._mark(str(self.behaviour.status))
             self._wanted_input = (self._wanted_input or 0) + 1  # the wrapper's last read
             self._on_input = self._leader_exits
@@ -256,7 +256,7 @@ class ScriptedAgent:
 
     def _mark(self, word: str) -> None:
         wrapper = self.command_lines[-1]
-        nonce = "".join(re.search("a=([0-9a-f]{16});b=([0-9a-f]{16});", wrapper).groups())  # type: ignore[union-attr]
+        nonce = "".join(re.search("_a=([0-9a-f]{16});_b=([0-9a-f]{16});", wrapper).groups())  # type: ignore[union-attr]
         self._terminal(f"{nonce}:{word}:\r\n".encode())
 
     def _terminal(self, data: bytes) -> None:

@@ -96,6 +96,8 @@ def test_the_round_trip_follows_the_rule_of_agent_and_plugin() -> None:
     assert estimate.variation_s == pytest.approx(0.02)
     assert estimate.mean_s == pytest.approx(0.09)
     assert estimate.timeout_s == pytest.approx(0.17)
+    # Once more: 0.75 * 0.02 + 0.25 * |0.09 - 0.02|
+    assert estimate.after(0.02).variation_s == pytest.approx(0.0325)
 
 
 def test_the_time_out_has_a_margin_of_ten_milliseconds_and_a_cap_of_one_second() -> None:

@@ -64,7 +64,7 @@ def test_the_nonce_alone_is_output() -> None:
 
 
 def test_the_wrappers_own_text_holds_no_mark() -> None:
-    echo = b"/bin/sh -c 'a=0123456789abcdef;b=0123456789abcdef;m(){ printf ...' :0:\r\n"
+    echo = b"/bin/sh -c '_a=0123456789abcdef;_b=0123456789abcdef;m(){ printf ...' :0:\r\n"
 
     assert read([echo])[1] == []
 

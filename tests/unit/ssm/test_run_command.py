@@ -481,6 +481,7 @@ class TestWithoutAShell:
         result = await run(ScriptedAgent(Behaviour(payloads=payloads)), self.SPEC, sink=sink)
 
         assert (result.outcome, result.exit_code) == (Outcome.EXITED, 4)
+        assert sink.whole == result.head == b"oh\n"
 
 
 class TestPayloadsThatEcsDoesNotSendToday:

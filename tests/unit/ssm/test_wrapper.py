@@ -32,9 +32,9 @@ def shown(spec: CommandSpec, *, shell: str = "/bin/sh") -> terminal.Seen:
 
 def showing_the_script(invocation: Invocation) -> Invocation:
     """The same invocation, with a container that prints the script it received instead of running it."""
-    run_it = 'exec /bin/sh -c "$s"'
+    run_it = 'exec /bin/sh -c "$_s"'
     assert run_it in invocation.command_line
-    return replace(invocation, command_line=invocation.command_line.replace(run_it, 'printf "%s" "$s"'))
+    return replace(invocation, command_line=invocation.command_line.replace(run_it, 'printf "%s" "$_s"'))
 
 
 @settings(deadline=None, max_examples=150)
@@ -148,10 +148,20 @@ def test_programs_see_a_plain_wide_terminal_and_no_pager() -> None:
     assert seen.output == b"dumb cat\n100 300\n"
 
 
+def test_the_containers_environment_reaches_the_command_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [*"abdeiklmnqrstwz"]
+    for name in names:
+        monkeypatch.setenv(name, f"<{name}>")
+
+    seen = shown(CommandSpec(script="echo " + "".join(f"${name}" for name in names)))
+
+    assert seen.output.decode() == "".join(f"<{name}>" for name in names) + "\n"
+
+
 def test_a_silent_command_shows_signs_of_life() -> None:
     invocation = prepare(CommandSpec(script="sleep 2.5"), NONCE)
     # A beat each second instead of each minute.
-    quicker = invocation.command_line.replace("-gt 60 ]&&i=60", "-gt 1 ]&&i=1")
+    quicker = invocation.command_line.replace("-gt 60 ]&&_i=60", "-gt 1 ]&&_i=1")
     assert quicker != invocation.command_line
 
     seen = terminal.run(replace(invocation, command_line=quicker))

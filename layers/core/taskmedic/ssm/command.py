@@ -49,36 +49,41 @@ _MARK_WORD: Final = re.compile(rb":([a-z0-9]{1,8}):\n")
 _LONGEST_MARK_END: Final = len(":12345678:\n")
 
 # Named pieces, because the order matters and the reasons differ. No single quote may occur: the whole becomes
-# one word in single quotes. No "{{" and no "$$": the agent's document would replace them.
-_MARK = r'a={first};b={second};m(){{ printf "%s%s:%s:\n" $a $b $1;}};'
+# one word in single quotes. No "{{" and no "$$": the agent's document would replace them. Variables begin
+# with "_": one that the container's environment has too would reach the command with our value.
+_MARK = r'_a={first};_b={second};m(){{ printf "%s%s:%s:\n" $_a $_b $1;}};'
 # Without echo an uploaded script does not come back; without a size, programs take the terminal as 0 x 0.
 _TERMINAL = "stty -echo cols 300 rows 100 2>/dev/null;"
 # Nobody is there to leave a pager, and colours are noise in a report.
 _ENVIRONMENT = "export TERM=dumb PAGER=cat;"
-_INLINE = 's=$(printf "%b." "{script}");'
+_INLINE = '_s=$(printf "%b." "{script}");'
 _UPLOAD = (
-    "m ready;s=;n={lines};"
-    "while [ $n -gt 0 ]&&IFS= read -r l;do s=$s$l;n=$((n-1));done;"
-    '[ ${{#s}} -eq {length} ]||{{ m bad;exit 1;}};s=$(printf "%b." "$s");'
+    "m ready;_s=;_n={lines};"
+    "while [ $_n -gt 0 ]&&IFS= read -r _l;do _s=$_s$_l;_n=$((_n-1));done;"
+    '[ ${{#_s}} -eq {length} ]||{{ m bad;exit 1;}};_s=$(printf "%b." "$_s");'
 )
 # The full stop keeps newlines at the script's end, which $() would take away; without it, printf failed: it
 # is no builtin of some shells, and a program takes no long argument. From here on the wrapper's own stderr is
 # closed, so that its shell says nothing about a command that died of a signal.
-_START = "case $s in *.);;*)m bad;exit 1;;esac;s=${s%.};m start;exec 3>&2 2>/dev/null;"
+_START = "case $_s in *.);;*)m bad;exit 1;;esac;_s=${_s%.};m start;exec 3>&2 2>/dev/null;"
 # Ends the command when its time is over, by signals to the process group, which the wrapper and its watchdog
 # outlive. USR1 tells it that the command has ended, USR2 that it may go.
 _WATCHDOG = (
-    'trap : TERM;(trap "" TERM;q(){{ k=1;kill -9 $!;}};e(){{ kill -9 $!;wait $!;exit;}};'
+    'trap : TERM;(trap "" TERM;_k=;q(){{ _k=1;kill -9 $!;}};e(){{ kill -9 $!;wait $!;exit;}};'
     "trap q USR1;trap e USR2;"
-    "z(){{ sleep $1& wait $!;w=$?;wait $!;return $w;}};command -v sleep >/dev/null&&m beat;n={seconds};"
-    "while [ $n -gt 0 ];do i=$n;[ $i -gt {beat} ]&&i={beat};z $i||break;n=$((n-i));[ $n -gt 0 ]&&m beat;done;"
-    "[ $n -eq 0 ]&&{{ m timeout;kill -TERM 0;z {kill_after}&&kill -9 0;}};"
-    '[ "$k" ]&&z {linger}&&kill -9 0)& d=$!;'
+    "z(){{ sleep $1& wait $!;_w=$?;wait $!;return $_w;}};command -v sleep >/dev/null&&m beat;"
+    "_n={seconds};while [ $_n -gt 0 ];do _i=$_n;[ $_i -gt {beat} ]&&_i={beat};"
+    "z $_i||break;_n=$((_n-_i));[ $_n -gt 0 ]&&m beat;done;"
+    "[ $_n -eq 0 ]&&{{ m timeout;kill -TERM 0;z {kill_after}&&kill -9 0;}};"
+    '[ "$_k" ]&&z {linger}&&kill -9 0)& _d=$!;'
 )
 # In the foreground, where SIGINT is not ignored; not with the terminal as input: nobody would answer.
 # At the end it waits for a line of input, GOODBYE: when the session's leader exits, the agent gives its last
 # frames two seconds to be acknowledged and then drops them.
-_RUN = '(exec /bin/sh -c "$s" </dev/null 2>&3 3>&-);r=$?;kill -USR1 $d;m $r;read -r l;kill -USR2 $d;wait $d'
+_RUN = (
+    '(exec /bin/sh -c "$_s" </dev/null 2>&3 3>&-);_r=$?;'
+    "kill -USR1 $_d;m $_r;read -r _l;kill -USR2 $_d;wait $_d"
+)
 GOODBYE: Final = b"\n"
 """Input that lets the wrapper go, once its end mark and all before it have arrived."""
 

@@ -143,6 +143,8 @@ class CommandRun:
     def _take_event(self, event: ErrorOutput | ExitStatus | DataKeyWanted | Closed | Broken) -> None:
         match event:
             case ErrorOutput(data):  # beside the terminal's stream, so there are no marks in it
+                if self._marks is None:
+                    self._note(started=True)
                 self._keep(self._line_ends.feed(data))
             case DataKeyWanted():
                 self.data_key_wanted = event
