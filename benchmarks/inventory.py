@@ -31,7 +31,7 @@ _ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
 _PAGE = 100
 CLUSTERS = 20
 DELAY_S = 0.05
-ROUNDS = 5
+ROUNDS = 15
 EVERYTHING = [NodeSource.from_json({"all_clusters": True, "region": REGION})]
 
 

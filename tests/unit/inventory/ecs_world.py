@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from unittest.mock import MagicMock
 
 from botocore.exceptions import ClientError
 
@@ -95,7 +94,6 @@ class EcsWorld:
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     on: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
     page_size: int = 100
-    meta: Any = field(default_factory=MagicMock)  # botocore's hooks: nothing comes over a wire here
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def with_tasks(self, *tasks: dict[str, Any]) -> EcsWorld:

@@ -12,8 +12,8 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from taskmedic.aws.clients import Access, Clients
-from taskmedic.aws.plain_tasks import describe_tasks
+from taskmedic.aws.clients import ONCE, Access, Clients
+from taskmedic.aws.plain_tasks import describe_tasks, prepare
 from taskmedic.domain.errors import AwsUnreachable, RoleNotAssumable, Throttled
 from taskmedic.domain.nodes import ASSUME_ROLE_ARN, EXTERNAL_ID, REGION, Node
 
@@ -148,7 +148,7 @@ def test_an_external_id_that_sts_cannot_take_is_named() -> None:
 
 
 def test_throttling_of_sts_is_transient_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("taskmedic.aws.clients.CONFIG", ONCE)  # botocore's own retries would take their time
     sts = Sts(lambda: refusal("Throttling"))
     clients = Clients(sts.session)
     with pytest.raises(Throttled):
@@ -179,7 +179,9 @@ def test_a_step_may_name_another_role() -> None:
 def ecs_answering(body: str, status: int = 200) -> Any:
     session = boto3.Session()
     session.events.register("before-send.ecs", lambda **_: answer(status, body))
-    return session.client("ecs")
+    ecs = session.client("ecs")
+    prepare(ecs)
+    return ecs
 
 
 TASKS = '{"tasks": [{"taskArn": "t", "createdAt": 1780000000.5, "notInTheModel": 1}], "failures": []}'

@@ -450,6 +450,13 @@ def test_an_expression_in_a_comma_list_is_pointed_out() -> None:
     assert "a.* matches nothing, values of a list are exact" in said(inventory)
 
 
+def test_what_matches_nothing_is_named_beside_what_could_not_be_read() -> None:
+    world = EcsWorld().with_tasks(a_task(1))
+    inventory = read(world, {"clusters": "prod,nope", "services": "checkout,serch"})
+    assert [type(error) for error in inventory.errors] == [ClusterNotFound]
+    assert inventory.notes == ("prod,nope: no running container has the service serch",)
+
+
 def test_a_cluster_without_tasks_is_named() -> None:
     world = EcsWorld(clusters={"prod": []})
     assert said(read(world, {"clusters": "prod"})) == "prod: no running container"

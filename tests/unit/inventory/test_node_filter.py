@@ -247,7 +247,7 @@ def quoted(text: str) -> str:
 
 
 @given(texts)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_what_is_printed_parses_back_to_the_same_filter(parts: list[tuple[bool, str, str]]) -> None:
     text = " ".join(
         f"{'!' if negated else ''}{quoted(name + ':')} {quoted(value)}" for negated, name, value in parts
@@ -260,7 +260,7 @@ def test_what_is_printed_parses_back_to_the_same_filter(parts: list[tuple[bool, 
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_text_is_a_filter_or_a_clear_error(text: str) -> None:
     try:
         parsed = NodeFilter.parse(text)

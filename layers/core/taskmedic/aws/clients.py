@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.config import Config
 
+from taskmedic.aws import plain_tasks
 from taskmedic.aws.errors import translated
 from taskmedic.domain.arns import Arn
 from taskmedic.domain.errors import AccessDenied, AwsRefused, RoleNotAssumable
@@ -116,9 +117,12 @@ class Clients:
     def _make(self, key: _Key, credentials: dict[str, Any]) -> Any:
         config = CONFIG if key.retry else ONCE
         with translated(f"cannot make a client of {key.service}"):
-            return self._session.client(
+            client = self._session.client(
                 key.service, region_name=key.access.region or None, config=config, **credentials
             )
+        if key.service == "ecs":
+            plain_tasks.prepare(client)
+        return client
 
     def _credentials(self, access: Access) -> _Credentials:
         key = (access.role_arn, access.external_id)

@@ -245,12 +245,11 @@ class _SourceRead:
 
     def outcome(self, count: int) -> SourceOutcome:
         label = self._source.label()
-        if self._errors:  # what is missing may be where it could not be read
-            return SourceOutcome(label, count, tuple(self._errors))
-        missing = tuple(self._not_there())
-        if missing and not self._looked_at:
-            return SourceOutcome(label, count, missing)
-        return SourceOutcome(label, count, missing, tuple(self._unmatched(label, count)))
+        # What is not there may be where it could not be read; what was read is told in any case.
+        errors = tuple(self._errors) or tuple(self._not_there())
+        if errors and not self._looked_at:
+            return SourceOutcome(label, count, errors)
+        return SourceOutcome(label, count, errors, tuple(self._unmatched(label, count)))
 
     def _not_there(self) -> Iterable[TaskmedicError]:
         """What was asked for by name and does not exist."""

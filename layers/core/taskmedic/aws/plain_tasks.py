@@ -16,13 +16,17 @@ from typing import Any
 _wanted: ContextVar[bool] = ContextVar("plain_tasks_wanted", default=False)
 
 
+def prepare(ecs: Any) -> None:
+    """Puts the hook into a client; once for each, since botocore then forgets what it knows of all hooks."""
+    ecs.meta.events.register("before-parse.ecs.DescribeTasks", _take_tasks)
+
+
 def describe_tasks(ecs: Any, cluster: str, tasks: Sequence[str]) -> list[dict[str, Any]]:
-    """The tasks as ECS sent them, with tags; times are seconds since the epoch. What is gone is left out.
+    """The tasks as ECS sent them, with tags; what is gone is left out. The client has been prepared.
 
     Raises:
         ClientError: ECS refused.
     """
-    ecs.meta.events.register("before-parse.ecs.DescribeTasks", _take_tasks, unique_id="taskmedic-plain-tasks")
     token = _wanted.set(True)
     try:
         answer = ecs.describe_tasks(cluster=cluster, tasks=list(tasks), include=["TAGS"])
