@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from botocore.exceptions import ClientError
 
@@ -65,7 +66,7 @@ def a_request(
         "version": "2.0",
         "routeKey": "POST /webhook",
         "headers": {name: value for name, value in sent.items() if value},
-        "queryStringParameters": query or {},
+        "rawQueryString": urlencode(query or {}),
         "requestContext": {"requestId": "request-1"},
         "isBase64Encoded": base64_encoded,
         "body": base64.b64encode(raw).decode() if base64_encoded else raw.decode(),

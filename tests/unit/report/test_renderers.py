@@ -105,6 +105,7 @@ def test_without_a_target_it_says_what_was_looked_at_and_how_to_map_it() -> None
     assert "Looked at:\n- alert QA: no ECS cluster\n" in text
     assert '{"<PagerDuty service id>": {"cluster": "<cluster>", "service": "<service>"}}' in text
     assert "Not done" not in text
+    assert "Again:" not in text
 
 
 @pytest.mark.parametrize("limit", [2_000, 5_000, 20_000, NOTE])

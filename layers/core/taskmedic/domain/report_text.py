@@ -9,7 +9,7 @@ from taskmedic.domain.report import Output, Report, StepReport
 
 # Lines shown of each output and number of outputs, from roomy to none: the first that fits is taken.
 SHAPES: Final = ((25, 12), (12, 12), (6, 10), (3, 8), (0, 0))
-LONGEST_LINE: Final = 300
+LONGEST_LINE: Final = 160
 LONGEST_SUMMARY: Final = 500
 WORDS: Final = {"failed": "failed", "skipped": "skipped", "planned": "would run", "pending": "not run"}
 
@@ -129,7 +129,8 @@ def _footer(report: Report) -> Iterator[str]:
     if report.runbook:
         revision = f" ({report.revision})" if report.revision else ""
         yield f"Taskmedic, runbook {report.runbook}{revision}, {by}{at}."
-        yield f"Again: {report.rerun}"
+        if not report.target_missing:  # its options are what nobody knows
+            yield f"Again: {report.rerun}"
     else:
         yield f"Taskmedic, {by}{at}."
 

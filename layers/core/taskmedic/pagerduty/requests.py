@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from taskmedic.domain.errors import InvalidTrigger
 from taskmedic.pagerduty.events import WebhookEvent
@@ -52,7 +53,7 @@ class Received:
             raise InvalidTrigger("the body is no base64", where="body") from None
         return cls(
             headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
-            query=event.get("queryStringParameters") or {},
+            query=dict(parse_qsl(event.get("rawQueryString") or "")),
             body=body,
             request_id=str((event.get("requestContext") or {}).get("requestId") or ""),
         )
