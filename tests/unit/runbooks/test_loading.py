@@ -182,6 +182,16 @@ def test_a_mistake_in_a_step_is_said_with_file_line_and_field(step: str, error: 
     assert any(line.startswith(f"a.yaml:6: {error}") for line in found), found
 
 
+def test_custom_fields_of_the_report_may_name_the_report_and_the_steps() -> None:
+    fields = "report: {custom_fields: {a: '${report.headline}', b: '${steps.one.data.count}'}}\n"
+
+    assert load_text(SHORT + STEP + fields, "a.yaml").report.custom_fields
+    (error,) = errors(SHORT + STEP + "report: {custom_fields: {a: '${report.headlin}'}}\n")
+    assert error.startswith(
+        "a.yaml:6: report.custom_fields.a: ${report.headlin}: known are ${report.headline}"
+    )
+
+
 def test_all_mistakes_are_said_at_once() -> None:
     assert len(errors("name: A\nsteps: [{name: one}]\nfoo: 1\n")) == 4
 

@@ -172,3 +172,36 @@ def test_the_plan_says_which_text_of_the_runbook_it_was_made_from() -> None:
     assert plan["runbook"] == "test"
     assert plan["revision"] == load_text(text, "other.yaml").revision
     assert plan["revision"] != load_text(text + "# changed\n", "test.yaml").revision
+
+
+BARE = "  - {name: errors, stopped_tasks: {}}\n"
+
+
+def looked_at(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(step["spec"]["cluster"], step["spec"]["service"]) for step in plan["steps"]]
+
+
+def test_a_bare_look_at_stopped_tasks_is_about_the_targets_of_an_incident() -> None:
+    plan = planned(runbook(BARE), target("checkout"), target("search"))
+
+    assert looked_at(plan) == [("prod", "checkout"), ("prod", "search")]
+
+
+def test_without_a_target_it_is_about_the_nodes_when_they_are_of_one_service() -> None:
+    one = planned(runbook(BARE, nodes="{clusters: [prod], services: [checkout]}"))
+    several = planned(runbook(BARE, nodes="{clusters: [prod], services: [checkout, search]}"))
+
+    assert looked_at(one) == [("prod", "checkout")]
+    assert looked_at(several) == [("", "")]
+
+
+def test_of_a_stopped_task_it_is_about_that_task() -> None:
+    """An empty spec tells the step to take the event's own task."""
+    about = target("checkout", task="arn:…:task/prod/1")
+    trigger = Trigger("task_stopped", "key", "", target=about, targets=(about,), task_detail={"taskArn": "…"})
+
+    plan = plan_for(
+        load_text(runbook(BARE), "test.yaml"), trigger, {}, own_account=ACCOUNT, own_region=REGION
+    )
+
+    assert looked_at(plan) == [("", "")]

@@ -5,6 +5,7 @@
     ${trigger.NAME}          cluster, service, task, …              completed when the trigger is accepted
     ${node.ATTRIBUTE}        an attribute of the node at hand       completed by the step
     ${steps.NAME.FIELD}      the outcome of an earlier step         completed by the step
+    ${report.NAME}           in the report's custom fields          completed by the report
 
 The words are Rundeck's. In a script each value is one shell word, quoted where it must be. Text is completed
 twice, so that a dollar inside a value of the first pass is kept from the second: it is written `${}`, which
@@ -21,8 +22,9 @@ from typing import Any, TypeVar
 
 from taskmedic.domain.errors import StepInvalid
 
-SCOPES = ("option", "unquotedoption", "trigger", "node", "steps")
+SCOPES = ("option", "unquotedoption", "trigger", "node", "steps", "report")
 TRIGGER_NAMES = ("cluster", "service", "task", "region", "account", "incident")
+REPORT_NAMES = ("headline", "outcome", "category", "runbook", "execution")
 OUTCOME_FIELDS = ("name", "type", "outcome", "summary", "data")
 
 # `${name.rest}`: a shell's own `${VAR}` and `${VAR%.*}` have no dot right after a name.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskmedic.domain.errors import FilterInvalid, OptionInvalid
-from taskmedic.domain.node_source import NodesSpec
+from taskmedic.domain.node_source import NodesSpec, comma_list
 from taskmedic.domain.runbooks.context import fill
 from taskmedic.domain.runbooks.fields import seconds
 from taskmedic.domain.runbooks.models import MAX_STEPS, Runbook
@@ -29,6 +29,7 @@ class _Completion:
     """What the text of a runbook is completed with, for one target."""
 
     target: Target
+    of_event: bool
     options: Mapping[str, str]
     lookups: Mapping[str, Callable[[str], str]]
     strict_lookups: Mapping[str, Callable[[str], str]]
@@ -53,14 +54,15 @@ def plan_for(
     completions = _completions(book, trigger, given)
     for completion in completions:
         _check_account(book, completion, own_account)
+    nodes = _nodes(book, completions, own_region)
     plan = {
         "runbook": book.name,
         "description": book.description,
         "revision": book.revision,
         "options": dict(completions[0].options),
-        "nodes": _nodes(book, completions, own_region),
+        "nodes": nodes,
         "dispatch": book.dispatch.model_dump(),
-        "steps": _steps(book, completions),
+        "steps": _steps(book, completions, nodes),
         "report": book.report.model_dump(),
     }
     if len(json.dumps(plan)) > MAX_PLAN_BYTES:
@@ -116,6 +118,7 @@ def _completion(trigger: Trigger, options: dict[str, str]) -> _Completion:
     option = {"option": options.__getitem__, "unquotedoption": options.__getitem__}
     return _Completion(
         target=trigger.target,
+        of_event=trigger.task_detail is not None,
         options=options,
         lookups={**option, "trigger": trigger.value},
         strict_lookups={**option, "trigger": needed},
@@ -167,7 +170,9 @@ def _nodes(book: Runbook, completions: Sequence[_Completion], own_region: str) -
     return spec
 
 
-def _steps(book: Runbook, completions: Sequence[_Completion]) -> list[dict[str, Any]]:
+def _steps(
+    book: Runbook, completions: Sequence[_Completion], nodes: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
     """Step JSON of every step, `stopped_tasks` once for each target as far as the number of steps allows."""
     repeated = [step for step in book.steps if step.stopped_tasks is not None]
     room = (MAX_STEPS - len(book.steps)) // max(1, len(repeated)) + 1
@@ -175,7 +180,7 @@ def _steps(book: Runbook, completions: Sequence[_Completion]) -> list[dict[str, 
     for step in book.steps:
         specs: list[dict[str, Any]] = []
         for completion in completions if step in repeated else completions[:1]:
-            filled = _filled(step, completion)
+            filled = _filled(step, completion, nodes)
             if filled not in specs:
                 specs.append(filled)
         steps += [
@@ -185,13 +190,32 @@ def _steps(book: Runbook, completions: Sequence[_Completion]) -> list[dict[str, 
     return steps
 
 
-def _filled(step: Step, completion: _Completion) -> dict[str, Any]:
+def _filled(step: Step, completion: _Completion, nodes: Mapping[str, Any] | None) -> dict[str, Any]:
     lookups = completion.strict_lookups if step.stop_task is not None else completion.lookups
     filled: dict[str, Any] = step.to_json()
-    filled["spec"] = fill(filled["spec"], lookups, quote=True)
+    spec = filled["spec"] = fill(filled["spec"], lookups, quote=True)
     if isinstance(step.stopped_tasks, StoppedTasksStep):
-        filled["spec"]["since_s"] = _seconds(filled["spec"]["since_s"], step.name)
+        spec["since_s"] = _seconds(spec["since_s"], step.name)
+        if not completion.of_event and not any(
+            spec[name] for name in ("cluster", "service", "family", "tasks")
+        ):
+            spec |= _where_to_look(completion.target, nodes)
     return filled
+
+
+def _where_to_look(target: Target, nodes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a bare `stopped_tasks` is about where no event of a task started the run: the target or the nodes."""
+    if target.cluster:
+        tasks = [target.task] if target.task else []
+        return {"cluster": target.cluster, "service": target.service, "tasks": tasks}
+    sources = (nodes or {}).get("sources", [])
+    clusters, services = (
+        {name for source in sources for name in comma_list(source.get(field))}
+        for field in ("clusters", "services")
+    )
+    if len(clusters) != 1 or len(services) > 1:
+        return {}  # the step says at run time that it does not know where to look
+    return {"cluster": clusters.pop(), "service": services.pop() if services else ""}
 
 
 def _seconds(value: int | str, step: str) -> int:

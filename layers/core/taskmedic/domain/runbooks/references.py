@@ -9,7 +9,13 @@ from typing import Any
 from taskmedic.domain.errors import FilterInvalid
 from taskmedic.domain.nodes import attribute_named
 from taskmedic.domain.runbooks import quoting
-from taskmedic.domain.runbooks.context import OUTCOME_FIELDS, PLACEHOLDER, SCOPES, TRIGGER_NAMES
+from taskmedic.domain.runbooks.context import (
+    OUTCOME_FIELDS,
+    PLACEHOLDER,
+    REPORT_NAMES,
+    SCOPES,
+    TRIGGER_NAMES,
+)
 from taskmedic.domain.runbooks.models import Option, Runbook
 
 Path = tuple[str | int, ...]
@@ -38,6 +44,8 @@ def mistakes(book: Runbook) -> Iterator[Mistake]:
         if "script" in spec:
             yield from _script((*path, "script"), spec["script"])
         earlier.append(step.name)
+    written = {"custom_fields": book.report.custom_fields}
+    yield from _texts(book, ("report",), written, allowed={"report", "steps"}, earlier=tuple(earlier))
 
 
 def _option(name: str, option: Option) -> Iterator[Mistake]:
@@ -85,8 +93,9 @@ def _reference(book: Runbook, scope: str, name: str, allowed: set[str], earlier:
     match scope:
         case "option" | "unquotedoption":
             return "" if name in book.options else f"there is no option {name}"
-        case "trigger":
-            return "" if name in TRIGGER_NAMES else f"known are {_known('trigger', TRIGGER_NAMES)}"
+        case "trigger" | "report":
+            names = TRIGGER_NAMES if scope == "trigger" else REPORT_NAMES
+            return "" if name in names else f"known are {_known(scope, names)}"
         case "node":
             return _node_attribute(name)
         case _:
