@@ -204,7 +204,7 @@ def _filled(step: Step, completion: _Completion, nodes: Mapping[str, Any] | None
 
 
 def _where_to_look(target: Target, nodes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a bare `stopped_tasks` is about where no event of a task started the run: the target or the nodes."""
+    """What a bare `stopped_tasks` is about where no event started the run: the target, or else the nodes."""
     if target.cluster:
         tasks = [target.task] if target.task else []
         return {"cluster": target.cluster, "service": target.service, "tasks": tasks}
