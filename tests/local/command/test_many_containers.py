@@ -13,12 +13,11 @@ from taskmedic.domain.dispatch import summarise
 from taskmedic.ssm.run import Limits
 from taskmedic_local.cloud import LocalCloud
 from taskmedic_local.exec.wire import WireFaults
-from taskmedic_local.small_world import crowd
 
 
 def a_crowd(cloud: LocalCloud, commands: Commands, count: int) -> Any:
     """So many tasks of one container each, in a cluster of their own."""
-    crowd(cloud.world, cloud.world.engine.region("123456789012", "us-east-1"), clusters=1, tasks=count)
+    cloud.world.crowd(clusters=1, tasks=count)
     nodes = commands.nodes("crowd-0")
     assert len(nodes) == count
     return nodes

@@ -247,7 +247,7 @@ def test_first_success_ends_the_step_over_all_batches() -> None:
 
 
 def test_the_time_for_all_nodes_counts_from_the_steps_start() -> None:
-    event = a_batch("echo hi", dispatch={"timeout_s": 600, "keep_going": True})
+    event = a_batch("echo hi", dispatch={"timeout": 600, "keep_going": True})
 
     late = visit({**event, "step_started_at": "2026-01-01T00:00:00+00:00"})
 

@@ -163,11 +163,11 @@ class _Batch:
 
     def _all_until(self, options: Mapping[str, Any]) -> float:
         """The end of the time for all nodes, which batches share: it counts from the step's start."""
-        if not options.get("timeout_s"):
+        if not options.get("timeout"):
             return math.inf
         began = datetime.fromisoformat(self._event.get("step_started_at") or self.started_at)
         passed = (datetime.now(UTC) - began).total_seconds()
-        return time.monotonic() + float(options["timeout_s"]) - passed
+        return time.monotonic() + float(options["timeout"]) - passed
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from taskmedic.domain.errors import FilterInvalid
 from taskmedic.domain.node_source import NodesSpec
-from taskmedic.domain.runbooks.fields import Model, Name, Pattern, Text, Texts
+from taskmedic.domain.runbooks.fields import Duration, Model, Name, Pattern, Text, Texts
 from taskmedic.domain.runbooks.steps import Step
 
 # The outcomes of all steps, 20 kB each, travel in one state of at most 256 KiB, with trigger and plan.
@@ -123,10 +123,11 @@ class Nodes(NodeSource):
 
 
 class Dispatch(Model):
-    """How a command is spread over the nodes."""
+    """How a command is spread over the nodes. ``timeout``: for all together, from the step's start."""
 
     threads: int = Field(default=1, ge=1, le=1000)
     keep_going: bool = False
+    timeout: Annotated[Duration, Field(ge=1)] | None = None
     rank_attribute: str = ""
     rank_order: Literal["ascending", "descending"] = "ascending"
 
