@@ -11,7 +11,7 @@ import click
 
 from taskmedic.domain.diagnosis import diagnose
 from taskmedic.domain.errors import InputError
-from taskmedic.domain.task_record import task_documents
+from taskmedic.domain.task_shapes import task_documents
 
 
 @click.command()

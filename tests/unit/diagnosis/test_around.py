@@ -14,7 +14,7 @@ from taskmedic.domain.diagnosis.grouping import grouped
 from taskmedic.domain.diagnosis.images import EcrImage
 from taskmedic.domain.diagnosis.page import page
 from taskmedic.domain.diagnosis.reachability import Network, reachability
-from taskmedic.domain.task_record import read_task
+from taskmedic.domain.task_shapes import read_task
 from taskmedic.domain.timeline import Surroundings, render, timeline
 
 STOP = datetime(2026, 3, 4, 5, 0, tzinfo=UTC)

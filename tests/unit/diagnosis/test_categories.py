@@ -33,6 +33,7 @@ DECORATIONS = {
     "the task's reason before the container's": lambda text: f"Task failed to start - {text}",
 }
 # These change the meaning of texts that are the wrapper themselves, or that say something only alone.
+ALONE = {"Context canceled"}  # too little to be looked for within a sentence
 NOT_DECORATED = {"unknown.generic", "user.stopped", "host.agent_disconnected", "capacity.insufficient"}
 
 
@@ -45,7 +46,8 @@ def test_a_text_in_the_manner_of_aws_is_taken_for_its_category(category: str, te
 @pytest.mark.parametrize("category", [name for name in WORDINGS if name not in NOT_DECORATED])
 def test_decorations_change_nothing(category: str, decoration: str) -> None:
     for text in WORDINGS[category]:
-        assert category_of(DECORATIONS[decoration](text)) == category, text
+        if text not in ALONE:
+            assert category_of(DECORATIONS[decoration](text)) == category, text
 
 
 def test_every_category_has_a_wording_or_follows_from_exit_codes() -> None:

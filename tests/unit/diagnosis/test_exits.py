@@ -114,3 +114,18 @@ def test_the_last_error_of_the_log_is_in_the_cause() -> None:
 
     assert diagnosis.cause.endswith("Its log ends with: KeyError: 'DB_URL'")
     assert any(line.source == "log of app" and line.text == "bye" for line in diagnosis.evidence)
+
+
+@pytest.mark.parametrize(
+    ("reason", "category"),
+    [
+        ("Essential container in task exited (exit code 3)", "app.exit_nonzero"),
+        ("Container app exited with code 0", "app.exit_zero"),
+        ("Essential container in task exited", "unknown.generic"),
+    ],
+)
+def test_a_code_that_only_the_text_gives(reason: str, category: str) -> None:
+    diagnosis = diagnose(a_task().stopped(reason))
+
+    assert diagnosis.category == category
+    assert diagnosis.confidence is not Confidence.HIGH

@@ -13,7 +13,8 @@ from tests.unit.diagnosis.builders import a_task
 
 from taskmedic.domain.diagnosis import CATEGORIES, diagnose
 from taskmedic.domain.errors import InputError, NotAStoppedTask
-from taskmedic.domain.task_record import read_task, read_tasks, read_time, task_documents
+from taskmedic.domain.task_record import read_time
+from taskmedic.domain.task_shapes import read_task, read_tasks, task_documents
 
 STOPPED_AT = datetime(2026, 3, 4, 5, 6, 7, 890_000, UTC)
 EPOCH_S = STOPPED_AT.timestamp()

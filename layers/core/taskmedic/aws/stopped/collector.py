@@ -24,7 +24,8 @@ from taskmedic.domain.diagnosis import Diagnosis, DiagnosisContext, EarlierStop,
 from taskmedic.domain.diagnosis.engine import CRASH_LOOP_WINDOW
 from taskmedic.domain.diagnosis.grouping import Group, grouped
 from taskmedic.domain.masking import mask_document
-from taskmedic.domain.task_record import TaskRecord, read_task, read_time
+from taskmedic.domain.task_record import TaskRecord, read_time
+from taskmedic.domain.task_shapes import read_task
 from taskmedic.domain.timeline import Moment, Surroundings, timeline
 
 DEADLINE_S = 60.0

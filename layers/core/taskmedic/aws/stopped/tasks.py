@@ -11,7 +11,8 @@ from typing import Any
 from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.errors import translated
 from taskmedic.domain.errors import InputError, NotAStoppedTask
-from taskmedic.domain.task_record import TaskRecord, read_task
+from taskmedic.domain.task_record import TaskRecord
+from taskmedic.domain.task_shapes import read_task
 
 BATCH = 100  # the most DescribeTasks takes (ECS API reference)
 THREADS = 8

@@ -15,7 +15,7 @@ from typing import Any
 
 from taskmedic.domain.diagnosis.catalogue import CATEGORIES, Telling, fields_of
 from taskmedic.domain.diagnosis.culprit import container_meant
-from taskmedic.domain.diagnosis.exits import first_to_exit, meaning_of
+from taskmedic.domain.diagnosis.exits import exit_in_text, first_to_exit, meaning_of
 from taskmedic.domain.diagnosis.facts import facts_of
 from taskmedic.domain.diagnosis.logs import last_error
 from taskmedic.domain.diagnosis.model import Confidence, Diagnosis, DiagnosisContext, Evidence
@@ -23,7 +23,8 @@ from taskmedic.domain.diagnosis.rules import RULES, Rank, Rule
 from taskmedic.domain.diagnosis.rules.orchestration import ORCHESTRATION_RULES
 from taskmedic.domain.diagnosis.text import Message
 from taskmedic.domain.masking import mask
-from taskmedic.domain.task_record import ContainerRecord, TaskRecord, read_task
+from taskmedic.domain.task_record import ContainerRecord, TaskRecord
+from taskmedic.domain.task_shapes import read_task
 
 EVIDENCE_CHARS = 600
 LOG_LINES = 5
@@ -78,15 +79,20 @@ def _verdict(record: TaskRecord, context: DiagnosisContext) -> Verdict:
 
 def _verdict_without_words(record: TaskRecord, context: DiagnosisContext) -> Verdict:
     """No text names a cause: the stop code and the exit codes are left."""
+    said = Evidence("stoppedReason", record.stopped_reason)
     if record.stop_code == "TerminationNotice":
         return Verdict("host.instance_terminated", Confidence.MEDIUM, Evidence("stopCode", record.stop_code))
-    if record.stop_code != "ServiceSchedulerInitiated" and (container := first_to_exit(record, context)):
-        return _exit_verdict(container, record)
+    if record.stop_code != "ServiceSchedulerInitiated":
+        if container := first_to_exit(record, context):
+            return _exit_verdict(container, record)
+        if container := exit_in_text(record.stopped_reason):
+            return Verdict(_exit_category(container), Confidence.MEDIUM, said, container=container)
     if record.stopped_reason and record.last_status.upper() == "RUNNING":
         # Still running and told to stop, in words that are none of ECS's: the caller of StopTask chose them.
-        return Verdict("user.stopped", Confidence.MEDIUM, Evidence("stoppedReason", record.stopped_reason))
-    seen = record.stopped_reason or record.stop_code or "AWS gives neither reason nor code"
-    return Verdict("unknown.generic", Confidence.LOW, Evidence("stoppedReason", seen))
+        return Verdict("user.stopped", Confidence.MEDIUM, said)
+    if not record.stopped_reason:
+        said = Evidence("stopCode", record.stop_code or "AWS gives neither reason nor code")
+    return Verdict("unknown.generic", Confidence.LOW, said)
 
 
 def _by_text(record: TaskRecord) -> tuple[Rule, Message] | None:
@@ -131,11 +137,15 @@ def _exit_verdict(container: ContainerRecord, record: TaskRecord) -> Verdict:
     alone = len([c for c in record.containers if c.exit_code is not None]) == 1
     certain = alone or container.exit_code not in {0, 137, 143}
     return Verdict(
-        "app.exit_zero" if container.exit_code == 0 else "app.exit_nonzero",
+        _exit_category(container),
         Confidence.HIGH if certain and container.exit_code != 137 else Confidence.MEDIUM,
         Evidence(f"containers[{container.name or 0}].exitCode", str(container.exit_code)),
         container=container,
     )
+
+
+def _exit_category(container: ContainerRecord) -> str:
+    return "app.exit_zero" if container.exit_code == 0 else "app.exit_nonzero"
 
 
 @cache

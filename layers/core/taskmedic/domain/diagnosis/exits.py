@@ -7,6 +7,7 @@ is a process that ended by itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from taskmedic.domain.task_record import ContainerRecord, TaskRecord
 
 CLEAN_UP = frozenset({0, 137, 143})
 DEFAULT_STOP_TIMEOUT_S = 30
+_EXIT_IN_TEXT = re.compile(
+    r"\bexit(?:ed)?,?(?: with)?(?: exit)?(?: non-zero)? (?:code|status):? {0,2}(\d{1,10})\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,12 @@ def first_to_exit(record: TaskRecord, context: DiagnosisContext) -> ContainerRec
         if group:
             return min(group, key=lambda c: _lateness(c, record, group))
     return None
+
+
+def exit_in_text(reason: str) -> ContainerRecord | None:
+    """A container without a name, whose exit code only the reason gives: ``… exited with code 3``."""
+    found = _EXIT_IN_TEXT.search(reason[:1000])
+    return ContainerRecord(name="", exit_code=int(found[1])) if found else None
 
 
 def _lateness(container: ContainerRecord, record: TaskRecord, group: list[ContainerRecord]) -> int:

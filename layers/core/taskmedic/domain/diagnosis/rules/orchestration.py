@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmedic.domain.diagnosis.rules.host import HOST_RULES
 from taskmedic.domain.diagnosis.rules.model import (
     AGENT,
     DOC_CIRCUIT,
@@ -14,7 +15,7 @@ from taskmedic.domain.diagnosis.rules.model import (
     words,
 )
 
-ORCHESTRATION_RULES: tuple[Rule, ...] = (
+_FIRST: tuple[Rule, ...] = (
     Rule(
         "exec-agent",
         "exec_agent.failed",
@@ -56,45 +57,9 @@ ORCHESTRATION_RULES: tuple[Rule, ...] = (
         DOC_STOPPED,
         "OutOfMemoryError: Container killed due to memory usage",
     ),
-    Rule(
-        "spot",
-        "capacity.spot_interruption",
-        (
-            words(
-                "spot",
-                "Spot Task was interrupted",
-                "Spot interruption",
-                "SpotInterruptionError",
-                "Spot instance was interrupted",
-                "Spot capacity was reclaimed",
-                "spot instance termination",
-            ),
-        ),
-        DOC_STOPPED,
-        "Your Spot Task was interrupted.",
-    ),
-    Rule(
-        "fargate-retirement",
-        "fargate.maintenance_retirement",
-        (
-            words(
-                "fargate-retirement",
-                "performing maintenance on the underlying",
-                "scheduled for retirement",
-                "task retirement",
-                "task maintenance",
-                "being retired",
-                "has been retired",
-                "infrastructure maintenance",
-                "underlying infrastructure hosting the task",
-                "Fargate maintenance",
-                "platform version has been deprecated",
-                "security patch",
-            ),
-        ),
-        DOC_STOPPED,
-        "ECS is performing maintenance on the underlying infrastructure hosting the task.",
-    ),
+)
+
+_SCHEDULER: tuple[Rule, ...] = (
     Rule(
         "scaling",
         "deployment.scaling_activity",
@@ -184,99 +149,6 @@ ORCHESTRATION_RULES: tuple[Rule, ...] = (
         "Task failed container health checks",
     ),
     Rule(
-        "instance-deregistered",
-        "host.instance_deregistered",
-        (
-            words(
-                "instance-deregistered",
-                "Container instance deregistration",
-                "container instance was deregistered",
-                "container instance has been deregistered",
-                "deregistered container instance",
-                "instance deregistered",
-                "deregistration forced",
-            ),
-        ),
-        DOC_STOPPED,
-        "Container instance deregistration forced by user",
-    ),
-    Rule(
-        "instance-draining",
-        "host.instance_draining",
-        (
-            words(
-                "instance-draining",
-                "container instance draining",
-                "instance is draining",
-                "instance in DRAINING",
-                "set to DRAINING",
-                "DRAINING status",
-                "instance is being drained",
-                "due to container instance draining",
-                "DRAINING state",
-            ),
-        ),
-        DOC_EVENTS,
-        "(service orders) stopped a task because its container instance is in DRAINING status.",
-    ),
-    Rule(
-        "instance-gone",
-        "host.instance_terminated",
-        (
-            words(
-                "instance-gone-subject",
-                "Host EC2",
-                "EC2 instance",
-                "instance i-",
-                "managed instance",
-                "container instance",
-            ),
-            words(
-                "instance-gone",
-                ") terminated",
-                ") stopped",
-                "instance terminated",
-                "instance stopped",
-                "was terminated",
-                "was stopped",
-                "has been terminated",
-                "is terminating",
-                "is shutting down",
-                "being terminated",
-                "rebooted",
-            ),
-        ),
-        DOC_STOPPED,
-        "Host EC2 (instance i-0123456789abcdef0) terminated.",
-    ),
-    Rule(
-        "agent-disconnected",
-        "host.agent_disconnected",
-        (
-            words(
-                "agent-disconnected",
-                "encountered error AGENT",
-                "agent is disconnected",
-                "agent disconnected",
-                "agent is not connected",
-                "agent not connected",
-                "agentConnected: false",
-                "lost connection to the agent",
-                "ECS agent is unreachable",
-                "agent was disconnected",
-                "have the agent connected",
-                "agent is unreachable",
-                "waiting for Amazon ECS Agent to start",
-                "^AGENT$",
-                "TaskFailedToStart: AGENT",
-                "Reason: AGENT",
-            ),
-        ),
-        DOC_EVENTS,
-        "(service orders) was unable to place a task. The closest matching container-instance encountered "
-        'error "AGENT".',
-    ),
-    Rule(
         "stopped-by-user",
         "user.stopped",
         (
@@ -318,3 +190,5 @@ ORCHESTRATION_RULES: tuple[Rule, ...] = (
         rank=Rank.OUTLINE,
     ),
 )
+
+ORCHESTRATION_RULES: tuple[Rule, ...] = (*_FIRST, *HOST_RULES, *_SCHEDULER)

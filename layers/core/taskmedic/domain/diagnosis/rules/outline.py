@@ -60,7 +60,11 @@ OUTLINE_RULES: tuple[Rule, ...] = (
         "platform.internal_error",
         (
             words(
-                "resource-outline", "resource cannot be initialized for task", "error initializing resource"
+                "resource-outline",
+                "resource cannot be initialized for task",
+                "error initializing resource",
+                "cgroup resource",
+                "setup cgroup",
             ),
         ),
         AGENT,
