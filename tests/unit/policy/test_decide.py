@@ -211,7 +211,7 @@ def test_an_incident_without_a_target_is_told_why_nothing_was_done() -> None:
 
     assert decision.action is Action.SKIP
     assert decision.runbook == "needs"
-    assert "option cluster of runbook needs is required" in decision.reason
+    assert decision.reason == "nothing says which cluster and service incident Q1 is about"
     assert decision.plan is not None
     assert decision.plan["steps"] == []
 

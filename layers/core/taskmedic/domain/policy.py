@@ -159,11 +159,18 @@ def _first_that_can(
                 )
         passed_over.append(NotChosen(book.name, reason))
     if unplanned is not None:
-        book, reason = unplanned
-        plan_to_tell = nothing_planned(book) if trigger.incident is not None else None
-        others = [other for other in passed_over if other.runbook != book.name]
-        return Decision(Action.SKIP, reason, book.name, plan_to_tell, tuple(others))
+        return _untouched(trigger, *unplanned, passed_over)
     return Decision(Action.SKIP, passed_over[0].reason, None, None, tuple(passed_over))
+
+
+def _untouched(trigger: Trigger, book: Runbook, reason: str, passed_over: Sequence[NotChosen]) -> Decision:
+    """The skip of a trigger that ``book`` answers and cannot work on; an incident is told why."""
+    others = tuple(other for other in passed_over if other.runbook != book.name)
+    if trigger.incident is None:
+        return Decision(Action.SKIP, reason, book.name, None, others)
+    if not trigger.targets:
+        reason = f"nothing says which cluster and service incident {trigger.incident.id} is about"
+    return Decision(Action.SKIP, reason, book.name, nothing_planned(book), others)
 
 
 def _barred(book: Runbook, trigger: Trigger, switch: Switch) -> str:
