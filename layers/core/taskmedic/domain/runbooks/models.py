@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from taskmedic.domain.errors import FilterInvalid
 from taskmedic.domain.node_source import NodesSpec
+from taskmedic.domain.nodes import attribute_named
 from taskmedic.domain.runbooks.fields import Duration, Model, Name, Pattern, Text, Texts
 from taskmedic.domain.runbooks.steps import Step
 
@@ -130,6 +131,14 @@ class Dispatch(Model):
     timeout: Annotated[Duration, Field(ge=1)] | None = None
     rank_attribute: str = ""
     rank_order: Literal["ascending", "descending"] = "ascending"
+
+    @field_validator("rank_attribute")
+    @classmethod
+    def _an_attribute(cls, name: str) -> str:
+        try:
+            return attribute_named(name) if name else name
+        except FilterInvalid as error:
+            raise ValueError(str(error)) from error
 
 
 class Report(Model):
