@@ -20,7 +20,8 @@ from taskmedic_local.exec.connection import PATH, Connection
 from taskmedic_local.exec.encryption import Decrypt
 from taskmedic_local.exec.relay import Relay
 from taskmedic_local.exec.sandbox import Image, Sandbox
-from taskmedic_local.exec.session import Session, SessionRequest, Timing
+from taskmedic_local.exec.session import Session, SessionRequest
+from taskmedic_local.exec.timing import Timing
 from taskmedic_local.exec.wire import WireFaults
 
 REMEMBERED_S = 120.0

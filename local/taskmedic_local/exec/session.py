@@ -20,6 +20,7 @@ from taskmedic_local.exec.encryption import Decrypt, HandshakeFailed, Keys
 from taskmedic_local.exec.frames import BadFrame, Frame, PayloadType
 from taskmedic_local.exec.sandbox import Box, NotExecutable
 from taskmedic_local.exec.terminal import Terminal
+from taskmedic_local.exec.timing import Timing
 
 CHALLENGE_BYTES = 16
 SECRET_BYTES = 64
@@ -29,33 +30,6 @@ _NO_RESPONSE = (
     "Handshake timed out. Please ensure that you have the latest version of the session manager plugin."
 )
 _NO_CHALLENGE = "Timed out waiting for encryption challenge."
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The agent's fixed waits, in seconds. Limits that cost nothing when all goes well are not scaled."""
-
-    worker_start: float = 0.1
-    first_output: float = 1.0
-    failed_start: float = 2.0
-    between_reads: float = 0.001
-    placement: float = 5.0
-    idle: float = 1200.0
-    handshake: float = 15.0
-    drain: float = 2.0
-
-    @classmethod
-    def scaled(cls, scale: float) -> Timing:
-        """The waits times ``scale``; drain and handshake stay as they are."""
-        real = cls()
-        return cls(
-            worker_start=real.worker_start * scale,
-            first_output=real.first_output * scale,
-            failed_start=real.failed_start * scale,
-            between_reads=real.between_reads * scale,
-            placement=real.placement * scale,
-            idle=real.idle * scale,
-        )
 
 
 @dataclass(frozen=True)
@@ -117,6 +91,7 @@ class Session:
         self.terminal: Terminal | None = None
         self._keys: Keys | None = None
         self._terminated = False
+        self._gone = False
 
     async def run(self) -> None:
         """From the start to the end of the session, whatever the end is.
@@ -141,11 +116,14 @@ class Session:
         finally:
             self._hang_up()
             resending.cancel()
+            self._gone = True
         self._tell("Terminating")
         self._gateway.task_complete(output[:MAX_OUTPUT_TEXT])
 
     def received(self, data: bytes) -> None:
-        """A frame from the gateway."""
+        """A frame from the gateway; nobody answers once the worker is gone."""
+        if self._gone:
+            return
         try:
             frame = frames.decode(data)
         except BadFrame:
@@ -268,7 +246,10 @@ class Session:
             return Terminal(argv, cwd=self._box.home, env=self._box.env)
         except goshlex.SplitError as error:
             raise _unable(f"Failed to parse commands input: {error}") from error
-        except (NotExecutable, OSError, ValueError) as error:
+        except OSError as error:
+            cause = f"fork/exec {words[0]}: {(error.strerror or str(error)).lower()}"
+            raise _unable(f"Failed to start pty: {cause}") from error
+        except (NotExecutable, ValueError) as error:
             raise _unable(f"Failed to start pty: {error}") from error
 
     async def _drain(self) -> None:

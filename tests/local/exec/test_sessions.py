@@ -122,6 +122,10 @@ class TestStart:
         assert output == b""
         assert end == f"\n----------ERROR-------\nUnable to start command: {text}"
 
+    async def test_a_word_longer_than_linux_takes(self, target: Target) -> None:
+        _, end = await outcome(target, f"/bin/echo {'x' * 131_072}")
+        assert end.endswith("Failed to start pty: fork/exec /bin/echo: argument list too long")
+
     async def test_an_empty_command_is_refused(self, target: Target) -> None:
         assert await outcome(target, "  ") == (
             b"",
@@ -136,6 +140,8 @@ class TestStart:
 
     async def test_a_command_of_no_words_kills_the_worker_without_a_word(self, target: Target) -> None:
         async with joined(target.execute("# only a comment")) as client:
+            assert await client.nothing_comes()
+            await client.type(b"anybody there?\n")
             assert await client.nothing_comes()
         assert await outcome(target, "echo next") == (b"next\r\n", "")
 
@@ -259,6 +265,7 @@ class TestEnd:
             pid = int(await client.until(b"\n"))
             target.cloud.world.strike("out_of_memory", "prod", task=target.task.id)
             await eventually(lambda: not alive(pid))
+            await client.type(b"anybody there?\n")
             assert await client.nothing_comes()
 
 
