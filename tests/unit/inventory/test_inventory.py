@@ -370,6 +370,7 @@ def test_a_first_page_that_is_refused_is_no_expired_token() -> None:
 def test_a_task_that_moves_between_pages_is_there_once() -> None:
     world = EcsWorld(page_size=2).with_tasks(a_task(1), a_task(2), a_task(2), a_task(3))
     assert names(read(world, {"clusters": "prod"}).nodes) == ["1/app", "2/app", "3/app"]
+    assert [len(r["tasks"]) for operation, r in world.requests if operation == "DescribeTasks"] == [3]
 
 
 # What is said

@@ -9,6 +9,7 @@ from taskmedic.domain.ecs_nodes import Origin, nodes_of
 from taskmedic.domain.errors import FilterInvalid
 from taskmedic.domain.node_source import Dispatch, FilterBehavior, NodeSource, NodesSpec
 from taskmedic.domain.nodes import Node
+from taskmedic.domain.runbooks.models import Dispatch as DispatchModel
 from taskmedic.domain.selection import Limits, Rank
 
 # One of each: two services, two definitions of one, a standalone task, a sidecar, tags.
@@ -173,3 +174,9 @@ def test_dispatch_that_cannot_be_understood(value: dict[str, object], said: str)
 def test_node_survives_json() -> None:
     for node in NODES:
         assert Node.from_json(node.to_json()) == node
+
+
+def test_a_rank_attribute_that_does_not_exist_is_found_when_the_runbook_is_read() -> None:
+    with pytest.raises(ValueError, match="Did you mean ECS:Availability-Zone"):
+        DispatchModel(rank_attribute="ECS:Avail-Zone")
+    assert DispatchModel(rank_attribute="ECS:Availability-Zone").rank_attribute == "ECS:Availability-Zone"
