@@ -38,7 +38,7 @@ from taskmedic_local.queues import QueuePollers
 from taskmedic_local.runtime_api import PREFIX as RUNTIME_PREFIX
 from taskmedic_local.runtime_api import RuntimeApi
 from taskmedic_local.server import Server
-from taskmedic_local.state import Kept
+from taskmedic_local.state import Kept, stop_executions
 from taskmedic_local.stepfunctions import wire
 from taskmedic_local.targets import Targets
 from taskmedic_local.template import load_application
@@ -104,9 +104,12 @@ class LocalCloud:
         }
 
     def reset(self) -> None:
-        """Everything as it was at the start; what runs is stopped. Processes of functions stay."""
+        """Everything as it was at the start. What runs is stopped; idle processes of functions stay."""
         self.faults.clear()
         self._depopulate()
+        self.events.wait_idle(5)
+        stop_executions(self.lambdas.abandon_calls)
+        self.lambdas.abandon_calls()
         self._kept.restore()
         self._populate()
         self.front.forget_calls()

@@ -125,6 +125,15 @@ class Lambdas:
         """The next call of function ``name`` loses its process ``after_s`` seconds after it took the call."""
         self._kills.setdefault(name, deque()).append(after_s)
 
+    def abandon_calls(self) -> None:
+        """Ends the processes that serve a call, and every call; orders to kill are forgotten."""
+        self._kills.clear()
+        for name in self.functions:
+            while self._fail_oldest(name, _failure("Runtime.ExitError", "the call was abandoned")):
+                pass
+        for worker in [worker for worker in list(self._workers.values()) if worker.call]:
+            self._host.kill(worker.worker_id)
+
     def kill_caller(self, worker_id: str) -> None:
         """Kills the process that is known as ``worker_id``, if there is one."""
         worker = self._workers.get(worker_id)
@@ -271,12 +280,14 @@ class Lambdas:
         # Not from this thread, which must stay free to read the host's answers.
         threading.Thread(target=self._grow, args=[worker.function], daemon=True).start()
 
-    def _fail_oldest(self, name: str, result: Result) -> None:
+    def _fail_oldest(self, name: str, result: Result) -> bool:
+        """Gives the call that has waited longest its result; False when none waits."""
         with self._changed:
             call = self._pending[name].popleft() if self._pending[name] else None
         if call is not None:
             call.finish(result)
             call.taken.set()
+        return call is not None
 
     def _line(self, stream: str, line: str) -> None:
         self._log_sink(self._groups[stream], stream, line)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
@@ -16,6 +18,26 @@ from moto.ssm.models import ssm_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from taskmedic_local.functions import ACCOUNT, REGION
+
+
+def stop_executions(abandon_calls: Callable[[], None], timeout_s: float = 10.0) -> None:
+    """Stops every execution and waits for its end, at most ``timeout_s`` seconds.
+
+    Args:
+        abandon_calls: Ends the calls that executions wait for.
+    """
+    end = time.monotonic() + timeout_s
+    while (running := _running()) and time.monotonic() < end:
+        for execution in running:
+            if execution.exec_worker.env is not None:  # it has begun
+                execution.stop(stop_date=datetime.now(UTC), error="", cause="the local cloud was reset")
+        abandon_calls()
+        time.sleep(0.005)
+
+
+def _running() -> list[Any]:
+    machines = stepfunctions_parser_backends[ACCOUNT][REGION].state_machines
+    return [e for machine in machines for e in list(machine.executions) if e.status == "RUNNING"]
 
 
 class Kept:
@@ -33,11 +55,8 @@ class Kept:
         }
 
     def restore(self) -> None:
-        """Stops what runs, empties what was empty, removes what was not there, puts back what was changed."""
+        """Empties what was empty, removes what was not there, puts back what was changed."""
         for machine in stepfunctions_parser_backends[ACCOUNT][REGION].state_machines:
-            for execution in machine.executions:
-                if execution.status == "RUNNING":
-                    machine.stop_execution(execution.execution_arn)
             machine.executions.clear()
         for table in dynamodb_backends[ACCOUNT][REGION].tables.values():
             table.items.clear()

@@ -117,3 +117,29 @@ def test_a_wrong_pull_says_what_is_wrong(lever, method, path, body, status, word
 
     assert answered == status
     assert words in value["error"]
+
+
+def test_a_reset_ends_what_runs(cloud, function, machine, aws, wait_for, tmp_path):
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    slow = function(
+        "import pathlib, time\n"
+        f"def handler(e, c): pathlib.Path({str(begun)!r}).touch(); time.sleep(2); open({str(done)!r}, 'w')\n"
+    )
+    arn = machine(
+        {
+            "Call": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Arguments": {"FunctionName": slow.arn, "Payload": {}},
+                "End": True,
+            }
+        }
+    )
+    started = aws("stepfunctions").start_execution(stateMachineArn=arn)["executionArn"]
+    wait_for(begun.exists)
+
+    cloud.reset()
+
+    assert cloud.executions.wait(started, 0.1) in {"ABORTED", "FAILED"}
+    assert aws("stepfunctions").list_executions(stateMachineArn=arn)["executions"] == []
+    assert not done.exists()
