@@ -29,6 +29,7 @@ def exited(*containers: tuple[str, int], context: DiagnosisContext | None = None
         ([("proxy", 137), ("app", 139)], "app.exit_nonzero", "app"),
         ([("proxy", 143), ("app", 0)], "app.exit_zero", "app"),
         ([("app", 0), ("proxy", 137)], "app.exit_zero", "app"),
+        ([("proxy", 143), ("app", 137)], "app.exit_nonzero", "app"),
     ],
 )
 def test_the_container_that_stopped_first_decides(

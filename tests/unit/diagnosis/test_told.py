@@ -273,6 +273,7 @@ class TestCrashLoop:
         ),
         (["2026-03-04 ERROR [main] cannot start", "done"], "2026-03-04 ERROR [main] cannot start"),
         (["TypeError: x is not a function", "    at f (/a.js:1:1)"], "TypeError: x is not a function"),
+        (["ERROR cannot start", "    at error (/a.js:1:1)"], "ERROR cannot start"),
         (["listening on 8080"], ""),
         ([], ""),
     ],

@@ -345,3 +345,12 @@ class TestHowOften:
             "describe_services": 1,
             "get_log_events": 3,  # the newest task of each group
         }
+
+    def test_what_costs_a_call_of_its_own_is_read_once_for_all_groups(self, aws: FakeAws) -> None:
+        # Given: two revisions, hence two groups, behind one target group
+        reason = f"Task failed ELB health checks in (target-group {TARGET_GROUP})"
+        tasks = [orders_task(f"{n:032x}", revision=n).stopped(reason) for n in (6, 7)]
+        aws.tasks = {task["taskArn"]: task for task in tasks}
+
+        assert len(collected(aws).cases) == 2
+        assert aws.calls["describe_target_health"] == 1

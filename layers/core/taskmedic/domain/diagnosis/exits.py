@@ -105,7 +105,7 @@ def first_to_exit(record: TaskRecord, context: DiagnosisContext) -> ContainerRec
     essential = [c for c in ended if container_definition(context, c).get("essential", True) is not False]
     for group in (essential, ended):
         if group:
-            return min(group, key=lambda c: _lateness(c, record, group))
+            return min(group, key=lambda c: _lateness(c, record))
     return None
 
 
@@ -115,7 +115,7 @@ def exit_in_text(reason: str) -> ContainerRecord | None:
     return ContainerRecord(name="", exit_code=int(found[1])) if found else None
 
 
-def _lateness(container: ContainerRecord, record: TaskRecord, group: list[ContainerRecord]) -> int:
+def _lateness(container: ContainerRecord, record: TaskRecord) -> int:
     code = container.exit_code
     if code not in CLEAN_UP:
         return 0
@@ -123,9 +123,7 @@ def _lateness(container: ContainerRecord, record: TaskRecord, group: list[Contai
         return 1  # nobody had the time to send SIGKILL after SIGTERM: it was killed from outside
     if code == 0:
         return 2
-    if code == 143 and len(group) > 1:
-        return 4
-    return 3
+    return 3 if code == 137 else 4
 
 
 def _stop_was_quick(record: TaskRecord) -> bool:
