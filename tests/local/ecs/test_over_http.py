@@ -186,6 +186,11 @@ class TestLevers:
         status, answer = pull("POST", "wire", {"loose": 1})
         assert status == 400
         assert answer["error"].startswith("faults.loose: no such field")
+        task = next(iter(cloud.world.cluster("prod").services["checkout"].tasks.values()))
+        one = {"cluster": "prod", "task": task.arn, "container": "app"}
+        assert pull("POST", "wire", {**one, "lose": 1.0})[0] == 200
+        assert cloud.world.gateway.faults.lose == 0.25
+        assert pull("POST", "wire", {**one, "container": "db"})[0] == 400
         assert pull("DELETE", "wire")[0] == 200
         assert cloud.world.gateway.faults.lose == 0
 

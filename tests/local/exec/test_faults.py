@@ -62,3 +62,15 @@ async def test_faults_are_those_of_the_time_the_session_was_opened(target: Targe
         assert await client.nothing_comes()
     async with joined(target.execute("echo x")) as client:
         assert await client.end() == ""
+
+
+async def test_the_wire_of_one_container_is_bad(target: Target) -> None:
+    target.cloud.world.mistreat(target.container, WireFaults(silent_after=0))
+    async with joined(target.execute("echo x")) as client:
+        assert await client.nothing_comes()
+    other = Target(target.cloud, target._ecs, target.task, target.task.containers[1])
+    async with joined(other.execute("echo x")) as client:
+        assert await client.end() == ""
+    target.cloud.world.mistreat(target.container, None)
+    async with joined(target.execute("echo x")) as client:
+        assert await client.end() == ""

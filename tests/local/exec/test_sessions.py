@@ -74,6 +74,23 @@ class TestOutput:
         assert "LANG=C.UTF-8" in lines
         assert "SECRET_OF_THE_MACHINE" not in output.decode()
 
+    async def test_run_task_can_change_the_environment(
+        self, target: Target, aws: Callable[[str], Any], wait_for: Callable[..., Any]
+    ) -> None:
+        override = {"name": "app", "environment": [{"name": "LOG_LEVEL", "value": "debug"}]}
+        (started,) = aws("ecs").run_task(
+            cluster="prod",
+            taskDefinition="checkout",
+            launchType="FARGATE",
+            enableExecuteCommand=True,
+            overrides={"containerOverrides": [override]},
+        )["tasks"]
+        task = target.cloud.world.cluster("prod").tasks[started["taskArn"].rsplit("/", 1)[-1]]
+        wait_for(lambda: task.containers[0].agent_status == "RUNNING")
+        ran = Target(target.cloud, target._ecs, task, task.containers[0])
+        output, _ = await outcome(ran, "sh -c 'echo $LOG_LEVEL'")
+        assert output == b"debug\r\n"
+
     async def test_containers_have_folders_of_their_own(self, target: Target) -> None:
         await outcome(target, "sh -c 'echo mine > note'")
         other = Target(target.cloud, target._ecs, target.task, target.task.containers[1])
