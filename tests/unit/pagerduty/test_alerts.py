@@ -263,6 +263,25 @@ def test_the_target_is_found_under_any_neighbours(noise: Any, depth: int) -> Non
     assert SEARCH in targets_in([an_alert(tree)]).targets
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * 200_000,
+        "- a = b" + " " * 200_000 + "\n",
+        "a" * 200_000,
+        "arn:aws" * 30_000,
+        f"{ECS}:service/prod/search{TASK} " * 3_000,
+        "".join(f"{ECS}:service/prod/s{n} " for n in range(5_000)),
+        "TargetTracking-service/" + "a-" * 100_000,
+    ],
+)
+def test_hostile_text_takes_time_linear_in_its_length(text: str) -> None:
+    # A pattern that goes back over the text would take minutes here.
+    alerts = [an_alert({"tags": text, "firing": text, "Message": text, "x": text})]
+
+    assert len(targets_in(alerts).targets) <= 25
+
+
 def test_json_in_json_without_end_ends() -> None:
     tree: Any = "{}"
     for _ in range(12):

@@ -168,17 +168,26 @@ def test_a_body_that_pagerduty_would_not_send_is_413(receive: Receiver) -> None:
     assert "262144 bytes" in body["reason"]
 
 
-def test_256_kilobytes_are_taken_and_cut_to_what_an_execution_takes(receive: Receiver) -> None:
+@pytest.mark.parametrize("letter", ["x", "é", "\N{CJK UNIFIED IDEOGRAPH-4E00}"])
+def test_256_kilobytes_are_taken_and_cut_to_what_an_execution_takes(receive: Receiver, letter: str) -> None:
     event = an_event(title="long " * 40, padding="")
     room = 256 * 1024 - len(json.dumps(event))
-    event["event"]["data"]["padding"] = "x" * room
+    event["event"]["data"]["padding"] = letter * (room // len(letter.encode()))
+    body = json.dumps(event, ensure_ascii=False).encode()
+    assert len(body) > 256 * 1024 - 3
 
-    assert receive(a_request(event))[0] == 202
+    assert receive(a_request(body))[0] == 202
     (started,) = receive.states.started.values()
     assert len(json.dumps(started)) < 256 * 1024
     assert started["event"]["data"]["id"] == "Q1"
     assert started["event"]["data"]["service"]["id"] == "PSEARCH"
     assert started["event"]["data"]["title"] == "long " * 40
+
+
+def test_half_a_surrogate_in_a_title_is_no_reason_to_fail(receive: Receiver) -> None:
+    body = json.dumps(an_event(title="x")).replace('"x"', r'"\ud800"').encode()
+
+    assert receive(a_request(body))[1]["decision"] == "started"
 
 
 @pytest.mark.parametrize(
@@ -370,6 +379,7 @@ def test_a_custom_incident_action_says_the_incident_and_its_url_the_runbook() ->
         ({"runbook": "x", "options": []}, "options"),
         ({"runbook": "x", "options": {"a": []}}, "options.a"),
         ({"runbook": "x", "option.a": {}}, "options.a"),
+        ({"runbook": "x", "options": {"a": "y" * 250_000}}, "204800 bytes"),
         ({"messages": []}, "messages"),
         ({"messages": [{"event": "incident.trigger", "incident": {"id": "Q1"}}]}, "messages.0.event"),
         ({"messages": [{"event": "incident.custom"}]}, "messages.0.event"),

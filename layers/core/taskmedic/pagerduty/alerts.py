@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
 from taskmedic.domain.errors import InvalidTrigger
-from taskmedic.pagerduty.shapes import Names, names_in
+from taskmedic.pagerduty.shapes import MAX_NAMES, Names, names_in
 
 # An alert can lag the webhook that announces its incident. Seconds between looks.
 WAITS: Final = (1.0, 2.0, 4.0)
@@ -57,7 +57,8 @@ def targets_in(alerts: Sequence[Mapping[str, Any]]) -> Targets:
         names = names_in(alert.get("body"))
         found |= dict.fromkeys(names)
         looked_at.append(_looked_at(alert, names))
-    kept = [n for n in found if not any(n.within(other) and not other.within(n) for other in found)]
+    first = list(found)[:MAX_NAMES]
+    kept = [n for n in first if not any(n.within(other) and not other.within(n) for other in first)]
     if more := looked_at[MAX_LOOKED_AT:]:
         looked_at[MAX_LOOKED_AT:] = [f"{len(more)} more alerts"]
     return Targets(tuple(Target(**asdict(names)) for names in kept[:MAX_TARGETS]), tuple(looked_at))

@@ -79,7 +79,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def shortened(event: Mapping[str, Any], known: WebhookEvent) -> Mapping[str, Any]:
     """``event``, or when it is too long for an execution's input, the same with only what we read of it."""
-    if len(json.dumps(event, ensure_ascii=False).encode(errors="surrogatepass")) <= MAX_EVENT_BYTES:
+    if len(json.dumps(event)) <= MAX_EVENT_BYTES:
         return event
     return {
         "id": known.id,
@@ -132,6 +132,8 @@ def action_of(received: Received) -> dict[str, Any]:
             raise InvalidTrigger(f"{name} must be a text", where=name)
     if not request:
         raise InvalidTrigger("nothing is asked for", where="body", remedy="Name a runbook or an incident_id.")
+    if len(json.dumps(options)) + len(json.dumps(request)) > MAX_EVENT_BYTES:
+        raise InvalidTrigger(f"more than {MAX_EVENT_BYTES} bytes are asked for", where="body")
     return {**request, "options": options}
 
 

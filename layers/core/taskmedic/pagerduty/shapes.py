@@ -15,9 +15,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 MAX_DEPTH: Final = 12
+# More than an incident is ever about. Patterns here take time linear in the text, for it is somebody else's.
+MAX_NAMES: Final = 200
 
 # Keys are compared in lower case, letters and digits only: aws.ecs.cluster.name is awsecsclustername.
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -61,8 +64,7 @@ ECS_ARN: Final = re.compile(r"arn:aws[a-z-]*:ecs:([a-z0-9-]+):(\d{12}):(cluster|
 ALARM_ARN: Final = re.compile(r"arn:aws[a-z-]*:cloudwatch:([a-z0-9-]+):(\d{12}):alarm:")
 # Application Auto Scaling names its alarms after the scalable target.
 TARGET_TRACKING: Final = re.compile(r"^TargetTracking-service/([\w-]+)/([\w-]+)-Alarm(?:High|Low)-")
-LABEL_LINE: Final = re.compile(r"^\s*-\s*([A-Za-z_][\w.]*)\s*=\s*(\S.*?)\s*$", re.MULTILINE)
-TAG: Final = re.compile(r"([A-Za-z_][\w.-]*):([^,\s]+)")
+LABEL_LINE: Final = re.compile(r"^[ \t]*-[ \t]*(\w[\w.]*)[ \t]*=(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Names:
 
 def names_in(tree: Any) -> list[Names]:
     """Every distinct cluster, service or task named in ``tree``, without what a fuller finding repeats."""
-    found = list(dict.fromkeys(_walk(tree, "", Names(), MAX_DEPTH)))
+    found = list(dict.fromkeys(islice(_walk(tree, "", Names(), MAX_DEPTH), MAX_NAMES)))
     return [one for one in found if not any(one.within(other) and not other.within(one) for other in found)]
 
 
@@ -132,7 +134,8 @@ def _string(text: str, key: str, above: Names, depth: int) -> Iterator[Names]:
             yield from _walk(inner, key, above, depth - 1)
             return
     if key in TAG_KEYS:
-        yield from _walk(dict(TAG.findall(text)), "", above, depth - 1)
+        tags = (tag.strip().partition(":") for tag in text.split(","))
+        yield from _walk({name: value for name, _, value in tags}, "", above, depth - 1)
     for labels in text.split("Labels:"):
         if pairs := LABEL_LINE.findall(labels.split("Annotations:")[0]):
             yield from _walk(dict(pairs), "", above, depth - 1)

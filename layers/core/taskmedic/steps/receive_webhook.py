@@ -7,18 +7,17 @@ subscription. So everything authentic gets 202, whatever becomes of it, and ever
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 from aws_lambda_powertools import Logger
-from botocore.exceptions import ClientError
 
 from taskmedic.aws.clients import Clients
-from taskmedic.aws.errors import from_client_error, translated
-from taskmedic.aws.secrets import MAX_AGE_S, Secrets, secrets_of
+from taskmedic.aws.executions import start_execution
+from taskmedic.aws.secrets import MAX_AGE_S, secrets_of
 from taskmedic.domain.errors import InvalidTrigger, SettingMissing, TaskmedicError, Throttled
 from taskmedic.pagerduty.events import event_of, ignored_because
 from taskmedic.pagerduty.requests import MAX_BODY_BYTES, Received, action_of, json_object, shortened
@@ -26,7 +25,8 @@ from taskmedic.pagerduty.signature import is_authentic, is_one_of
 from taskmedic.settings import ReceiveWebhookSettings
 
 SIGNATURE: Final = "x-pagerduty-signature"
-BEARER: Final = "bearer "
+SIGNING: Final = "signing_secrets"
+BEARER: Final = "bearer_secrets"
 # A warm process may not know a secret added a moment ago. Forgeries cannot make it look more often than this.
 REFRESH_AFTER_S: Final = 30.0
 
@@ -52,7 +52,7 @@ def run(event: Mapping[str, Any], settings: ReceiveWebhookSettings, clients: Cli
         clients: For Secrets Manager and Step Functions.
     """
     try:
-        reply = _reply(Received.from_http_api(event), settings, clients)
+        reply = _Receiver(settings, clients).reply(Received.from_http_api(event))
     except InvalidTrigger as error:
         reply = Reply(400, "refused", error.text())
     except TaskmedicError as error:
@@ -80,102 +80,82 @@ def execution_name(delivery_id: str) -> str:
 
     Step Functions keeps a name for 90 days, PagerDuty repeats a delivery for 2.
     """
-    return f"pd-{hashlib.sha256(delivery_id.encode(errors='surrogatepass')).hexdigest()[:32]}"
+    return f"pd-{sha256(delivery_id.encode(errors='surrogatepass')).hexdigest()[:32]}"
 
 
-def _reply(received: Received, settings: ReceiveWebhookSettings, clients: Clients) -> Reply:
-    if len(received.body) > MAX_BODY_BYTES:
-        return Reply(
-            413, "refused", f"the body is over {MAX_BODY_BYTES} bytes; PagerDuty sends none of that size"
-        )
-    secrets = secrets_of(clients)
-    secret_id = settings.pagerduty_webhook_secret_id
-    if signatures := received.header(SIGNATURE):
-        for max_age_s in (MAX_AGE_S, REFRESH_AFTER_S):
-            if is_authentic(received.body, signatures, _signing_secrets(secrets, secret_id, max_age_s)):
-                return _delivery(received, settings, clients)
-        return Reply(403, "refused", "the signature is wrong")
-    authorization = received.header("authorization")
-    if authorization[: len(BEARER)].lower() == BEARER:
-        token = authorization[len(BEARER) :].strip()
-        for max_age_s in (MAX_AGE_S, REFRESH_AFTER_S):
-            if is_one_of(
-                token, _listed(secrets.json(secret_id, max_age_s=max_age_s), "bearer_secrets", secret_id)
-            ):
-                return _action(received, settings, clients)
+@dataclass(frozen=True)
+class _Receiver:
+    """Answers requests."""
+
+    settings: ReceiveWebhookSettings
+    clients: Clients
+
+    def reply(self, received: Received) -> Reply:
+        if len(received.body) > MAX_BODY_BYTES:
+            return Reply(413, "refused", f"over {MAX_BODY_BYTES} bytes; PagerDuty sends no body of that size")
+        if signatures := received.header(SIGNATURE):
+            if self._matches(SIGNING, lambda secrets: is_authentic(received.body, signatures, secrets)):
+                return self._delivery(received)
+            return Reply(403, "refused", "the signature is wrong")
+        scheme, _, token = received.header("authorization").partition(" ")
+        if scheme.lower() != "bearer":
+            return Reply(401, "refused", "neither a signature nor a bearer secret was sent")
+        if self._matches(BEARER, lambda secrets: is_one_of(token.strip(), secrets)):
+            return self._action(received)
         return Reply(403, "refused", "the bearer secret is wrong, or this way in is not switched on")
-    return Reply(401, "refused", "neither a signature nor a bearer secret was sent")
 
+    def _matches(self, name: str, matches: Callable[[list[str]], bool]) -> bool:
+        """Whether the secrets that are kept match or else those that are stored now."""
+        return any(matches(self._secrets(name, max_age_s)) for max_age_s in (MAX_AGE_S, REFRESH_AFTER_S))
 
-def _delivery(received: Received, settings: ReceiveWebhookSettings, clients: Clients) -> Reply:
-    """An authentic V3 webhook."""
-    try:
-        event = json_object(received.body).get("event")
-    except InvalidTrigger as error:
-        return Reply(202, "ignored", error.text())
-    if not isinstance(event, dict):
-        return Reply(202, "ignored", "the body has no event")
-    known = event_of(event)
-    if reason := ignored_because(known):
-        return Reply(202, "ignored", reason)
-    delivery_id = received.header("x-webhook-id") or known.id or hashlib.sha256(received.body).hexdigest()
-    start = {
-        "source": "pagerduty.webhook",
-        "delivery_id": delivery_id,
-        "subscription_id": received.header("x-webhook-subscription"),
-        "event": shortened(event, known),
-    }
-    return _start(
-        start, delivery_id, f"{known.event_type} of incident {known.incident_id}", settings, clients
-    )
+    def _secrets(self, name: str, max_age_s: float) -> list[str]:
+        """The secrets listed under ``name``.
 
+        Raises:
+            SettingMissing: it is no list, or there is no signing secret yet: better than a 403, which would
+                lose the events.
+        """
+        where = self.settings.pagerduty_webhook_secret_id
+        listed = secrets_of(self.clients).json(where, max_age_s=max_age_s).get(name, [])
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            remedy = "docs/pagerduty.md shows the secret's form."
+            raise SettingMissing(f'"{name}" is no list of texts', where=where, remedy=remedy)
+        if name == SIGNING and not any(listed):
+            remedy = f'Add the webhook subscription\'s secret to "{SIGNING}".'
+            raise SettingMissing("no signing secret is stored", where=where, remedy=remedy)
+        return listed
 
-def _action(received: Received, settings: ReceiveWebhookSettings, clients: Clients) -> Reply:
-    """A request with the bearer secret. Without an id of its own, two requests are two runs."""
-    request = action_of(received)
-    delivery_id = received.header("x-webhook-id") or received.header("idempotency-key") or received.request_id
-    start = {"source": "pagerduty.action", "delivery_id": delivery_id, "request": request}
-    return _start(start, f"action:{delivery_id}", "request by bearer secret", settings, clients)
-
-
-def _start(
-    start: Mapping[str, Any], key: str, what: str, settings: ReceiveWebhookSettings, clients: Clients
-) -> Reply:
-    name = execution_name(key)
-    with translated("cannot start the execution", settings.state_machine_arn):
+    def _delivery(self, received: Received) -> Reply:
+        """An authentic V3 webhook."""
         try:
-            clients.get("stepfunctions").start_execution(
-                stateMachineArn=settings.state_machine_arn, name=name, input=json.dumps(start)
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-                raise from_client_error(
-                    error, "cannot start the execution", settings.state_machine_arn
-                ) from error
-            return Reply(202, "duplicate", f"{what}: sent before", name)
-    return Reply(202, "started", what, name)
+            event = json_object(received.body).get("event")
+        except InvalidTrigger as error:
+            return Reply(202, "ignored", error.text())
+        if not isinstance(event, dict):
+            return Reply(202, "ignored", "the body has no event")
+        known = event_of(event)
+        if reason := ignored_because(known):
+            return Reply(202, "ignored", reason)
+        delivery_id = received.header("x-webhook-id") or known.id or sha256(received.body).hexdigest()
+        start = {
+            "source": "pagerduty.webhook",
+            "delivery_id": delivery_id,
+            "subscription_id": received.header("x-webhook-subscription"),
+            "event": shortened(event, known),
+        }
+        return self._start(delivery_id, start, f"{known.event_type} of incident {known.incident_id}")
 
+    def _action(self, received: Received) -> Reply:
+        """A request with the bearer secret. Without an id of its own, each is a run of its own."""
+        request = action_of(received)
+        ids = (received.header("x-webhook-id"), received.header("idempotency-key"), received.request_id)
+        delivery_id = next(filter(None, ids), "")
+        start = {"source": "pagerduty.action", "delivery_id": delivery_id, "request": request}
+        return self._start(f"action:{delivery_id}", start, "request by bearer secret")
 
-def _signing_secrets(secrets: Secrets, secret_id: str, max_age_s: float) -> list[str]:
-    """The secrets a signature may be made with.
-
-    Raises:
-        SettingMissing: there is none yet; better than a 403, which would lose the events.
-    """
-    listed = _listed(secrets.json(secret_id, max_age_s=max_age_s), "signing_secrets", secret_id)
-    if not listed:
-        raise SettingMissing(
-            "no signing secret is stored",
-            where=secret_id,
-            remedy='Add the webhook subscription\'s secret to "signing_secrets".',
-        )
-    return listed
-
-
-def _listed(secret: Mapping[str, Any], name: str, where: str) -> list[str]:
-    value = secret.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise SettingMissing(
-            f'"{name}" is no list of texts', where=where, remedy="docs/pagerduty.md shows its form."
-        )
-    return [one for one in value if one]
+    def _start(self, key: str, start: Mapping[str, Any], what: str) -> Reply:
+        name = execution_name(key)
+        stepfunctions = self.clients.get("stepfunctions")
+        if start_execution(stepfunctions, self.settings.state_machine_arn, name, start):
+            return Reply(202, "started", what, name)
+        return Reply(202, "duplicate", f"{what}: sent before", name)
