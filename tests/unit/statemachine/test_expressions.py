@@ -233,6 +233,20 @@ def test_a_cause_is_read_from_lambdas_json_and_taken_as_it_is_otherwise(cause: s
                 assert value_of(failure, {"states": states}) == {"Error": "X", "Cause": text}, name
 
 
+@pytest.mark.parametrize(
+    ("script", "travel"),
+    [("top", []), ("echo ${steps.s1.summary}", ["s1"]), ("${steps.s0.a} ${steps.s1.b}", ["s0", "s1"])],
+)
+def test_a_batch_travels_with_the_outcomes_that_its_step_names(script: str, travel: list[str]) -> None:
+    known = variables(step("a"), step("b"), step("c", script=script), outcomes=("succeeded", "failed"))
+    known["found"] |= {"threads": 1}
+    known["states"]["context"] |= {"Map": {"Item": {"Value": []}}}
+
+    for name in ("RunCommand", "RunCommandEverywhere"):
+        outcomes = value_of(STATES[name]["ItemSelector"]["outcomes"], known)
+        assert [outcome["name"] for outcome in outcomes] == travel
+
+
 BATCH = [{"name": "1/app", "attributes": {}}, {"name": "2/app", "attributes": {}}]
 
 
