@@ -132,6 +132,18 @@ def test_what_the_message_does_not_name_is_taken_from_the_task_and_its_definitio
     assert any("orders-exec" in line for line in diagnosis.advice)
 
 
+def test_an_arn_that_a_terminal_has_broken_is_whole_in_the_advice() -> None:
+    wrapped = DENIED_SECRET.replace("secret:orders/", "secret:\n      orders/\r\n      ")
+
+    assert any("secret:orders/db-AbCdEf" in line for line in diagnose(a_task().stopped(wrapped)).advice)
+
+
+def test_on_ec2_it_is_the_instances_role_that_pulls() -> None:
+    task = a_task(launchType="EC2").stopped("CannotPullContainerError: no basic auth credentials")
+
+    assert any("the role of the container instance" in line for line in diagnose(task).advice)
+
+
 def test_what_nobody_names_is_said_in_plain_words() -> None:
     diagnosis = diagnose(a_task().stopped("CannotPullContainerError: manifest unknown"))
 

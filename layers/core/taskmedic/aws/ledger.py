@@ -134,9 +134,14 @@ class Ledger:
         category: str,
         revision: str,
         execution_arn: str,
+        evidence: str = "",
     ) -> None:
-        """Writes down that ``task`` of the service stopped at ``at``. Writing it twice changes nothing."""
+        """Writes down that ``task`` of the service stopped at ``at``. Writing it twice changes nothing.
+
+        ``evidence`` is where the proof lies, ``s3://…``.
+        """
         item = {"task": task, "category": category, "revision": revision, "execution_arn": execution_arn}
+        item |= {"evidence": evidence} if evidence else {}
         self._put(_service_key(cluster, service), f"stop#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S)
 
     def recent_stops(self, cluster: str, service: str, since: datetime) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from taskmedic.domain.arns import Arn, last_part
 from taskmedic.domain.diagnosis.page import page
 from taskmedic.domain.errors import StepInvalid, TaskmedicError
 from taskmedic.domain.runbooks.context import complete
+from taskmedic.domain.task_record import TaskRecord
 from taskmedic.settings import CollectStoppedTasksSettings
 
 # The outcomes of all steps travel in one state of at most 256 KiB.
@@ -109,18 +111,20 @@ def _region(cluster: str, service: str, trigger: Mapping[str, Any]) -> str:
 def _keep(
     collection: Collection, store: EvidenceStore, ledger: Ledger, execution_arn: str
 ) -> tuple[list[EvidenceRef], list[str]]:
-    """Evidence to S3 and stops to the ledger, side by side; what could not be kept is named."""
+    """Evidence to S3, then stops with their evidence to the ledger; what could not be kept is named."""
+    pages: dict[int, EvidenceRef] = {}
     refs: list[EvidenceRef] = []
     troubles: dict[str, None] = {}
     with ThreadPoolExecutor(THREADS, thread_name_prefix="keep") as pool:
         kept = [pool.submit(_keep_case, case, store) for case in collection.cases]
-        written = [pool.submit(_record, ledger, execution_arn, *stop) for stop in _stops(collection)]
-        for future in kept:
+        for number, future in enumerate(kept):
             try:
-                refs += future.result()
+                refs += (found := future.result())
+                pages[number] = found[0]
             except TaskmedicError as error:
                 troubles[f"evidence is not kept: {error}"] = None
-        for done in written:
+        stops = _stops(collection, pages, execution_arn)
+        for done in [pool.submit(_record, ledger, stop) for stop in stops]:
             try:
                 done.result()
             except TaskmedicError as error:
@@ -146,30 +150,42 @@ def _keep_case(case: Case, store: EvidenceStore) -> list[EvidenceRef]:
     ]
 
 
-def _stops(collection: Collection) -> list[tuple[str, str, str, datetime, str, str]]:
-    """The newest stops of services, as the ledger keeps them."""
+@dataclass(frozen=True)
+class _Stop:
+    """A stop as the ledger keeps it."""
+
+    record: TaskRecord
+    at: datetime
+    category: str
+    execution_arn: str
+    evidence: str
+
+
+def _stops(collection: Collection, pages: Mapping[int, EvidenceRef], execution_arn: str) -> list[_Stop]:
+    """The newest stops of services."""
     stops = [
-        (r.cluster, r.service, r.task_arn, r.stopped_at, case.group.diagnosis.category, r.revision)
-        for case in collection.cases
-        for r in case.group.records
-        if r.service and r.task_arn and r.stopped_at
+        _Stop(
+            record, record.stopped_at, case.group.diagnosis.category, execution_arn, page.uri if page else ""
+        )
+        for number, case in enumerate(collection.cases)
+        for page in [pages.get(number)]
+        for record in case.group.records
+        if record.service and record.task_arn and record.stopped_at
     ]
-    stops.sort(key=lambda stop: stop[3], reverse=True)
+    stops.sort(key=lambda stop: stop.at, reverse=True)
     return stops[:STOPS_RECORDED]
 
 
-def _record(
-    ledger: Ledger,
-    execution_arn: str,
-    cluster: str,
-    service: str,
-    task: str,
-    at: datetime,
-    category: str,
-    revision: str,
-) -> None:
+def _record(ledger: Ledger, stop: _Stop) -> None:
     ledger.record_stop(
-        cluster, service, task, at, category=category, revision=revision, execution_arn=execution_arn
+        stop.record.cluster,
+        stop.record.service,
+        stop.record.task_arn,
+        stop.at,
+        category=stop.category,
+        revision=stop.record.revision,
+        execution_arn=stop.execution_arn,
+        evidence=stop.evidence,
     )
 
 

@@ -123,8 +123,9 @@ def _container_image(record: TaskRecord, container: ContainerRecord | None, _: D
     return container.image if container else ""
 
 
-def _execution_role(_: TaskRecord, __: ContainerRecord | None, context: DiagnosisContext) -> str:
-    return last_part(str((context.task_definition or {}).get("executionRoleArn") or ""))
+def _execution_role(record: TaskRecord, __: ContainerRecord | None, context: DiagnosisContext) -> str:
+    role = last_part(str((context.task_definition or {}).get("executionRoleArn") or ""))
+    return role or ("the role of the container instance" if record.launch_type == "EC2" else "")
 
 
 def _log_group(_: TaskRecord, container: ContainerRecord | None, context: DiagnosisContext) -> str:

@@ -17,11 +17,22 @@ _DROPPED = dict.fromkeys(
 )
 
 
-# A name that people chose may hold anything, also the name of an error: `(service
-# web-CannotPullContainerError-test)`.
+# A name that people chose may hold anything, also an error: `(service CannotPullContainerError-test)`.
 _CHOSEN_NAME = re.compile(
     r"(\((?:service|task|task set|deployment|container-instance|elb) )[^\s()]{1,300}(?=[\s)])"
 )
+
+
+# A terminal breaks ARNs at their separators and indents the next line.
+_WRAPPED_ARN = re.compile(r"(\barn:aws[\w:/+=,.@\-]{0,300}[:/\-])\r?\n[ \t]{0,40}(?=\w)")
+MOST_LINES_OF_AN_ARN = 4
+
+
+def in_one_line(text: str) -> str:
+    """``text`` with its white space collapsed, and with ARNs whole that a terminal has broken."""
+    for _ in range(MOST_LINES_OF_AN_ARN - 1 if "\n" in text else 0):
+        text = _WRAPPED_ARN.sub(r"\1", text)
+    return " ".join(text.split())
 
 
 def without_names(text: str) -> str:
@@ -68,7 +79,7 @@ class Message:
 
     def __init__(self, source: str, text: str, container: str = "") -> None:
         self.source = source
-        self.text = " ".join(text.split())
+        self.text = in_one_line(text)
         self.squeezed = f"^{squeeze(without_names(text))}$"
         self.container = container
         self._found: dict[str, bool] = {}
