@@ -241,3 +241,32 @@ def test_more_than_forty_containers_go_through_a_distributed_map(run: Any, aws: 
     assert step["outcome"] == "failed"
     assert step["summary"] == "0 of 42 nodes exited 0; 42 x exit 3"
     assert step["data"]["counts"] == {"exited": 42}
+
+
+def test_a_hung_task_is_replaced_also_when_its_containers_do_not_answer(
+    run: Any, aws: Any, cloud: Any
+) -> None:
+    """`on_failure: continue`: the diagnostics fail, and the stop is still done."""
+    task = aws("ecs").list_tasks(cluster="prod", serviceName="checkout")["taskArns"][0]
+    for container in ("app", "proxy"):
+        cloud.world.connect_agent(cloud.world.container("prod", task, container), connected=False)
+
+    output = done(run({"runbook": "replace-task", "options": {"cluster": "prod", "task": task}}))
+
+    assert [(step["name"], step["outcome"]) for step in output["steps"]] == [
+        ("diagnostics", "failed"),
+        ("replace", "succeeded"),
+    ]
+
+
+def test_without_its_nodes_no_step_runs_and_the_report_says_so(run: Any) -> None:
+    options = {"cluster": "prod", "task": "0123456789abcdef0123456789abcdef"}
+
+    output = done(run({"runbook": "replace-task", "options": options}))
+
+    assert [(step["name"], step["outcome"]) for step in output["steps"]] == [
+        ("find_nodes", "failed"),
+        ("diagnostics", "skipped"),
+        ("replace", "skipped"),
+    ]
+    assert output["report"]["channels"]
