@@ -32,6 +32,8 @@ DEADLINE_S = 60.0
 THREADS = 16
 # The part of the deadline that the shared reads may use up, so that one that hangs does not cost the logs.
 SHARED_PART = 0.5
+# The part that looking up an event's task may use up.
+EVENT_PART = 0.25
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _found(
     # The event says nothing of health (ECS developer guide, task state change events): ask while ECS knows.
     one = replace(query, event=None, tasks=(record.task_arn,), cluster=record.cluster_arn)
     reading = readings.ask("DescribeTasks", find_stopped, one, clients, now)
-    readings.settle(SHARED_PART)
+    readings.settle(EVENT_PART)
     found, gone = reading.value() or ([], [])
     if found:
         return found, []

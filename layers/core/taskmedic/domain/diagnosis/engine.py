@@ -54,8 +54,8 @@ def diagnose(task: Mapping[str, Any] | TaskRecord, context: DiagnosisContext | N
     """Why ``task`` stopped.
 
     Args:
-        task: An ECS task in any of the shapes AWS gives it in, with or without an event's envelope; or a
-        record of one. context: What else is known. Without it the diagnosis rests on the task alone.
+        task: An ECS task in any of the shapes AWS gives it in, also in an event's envelope; or its record.
+        context: What else is known. Without it the diagnosis rests on the task alone.
 
     Raises:
         InputError: ``task`` is no JSON object.
