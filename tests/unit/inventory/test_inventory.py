@@ -418,6 +418,12 @@ def test_a_service_that_no_cluster_knows_is_named() -> None:
     assert "chekout" in said(inventory)
 
 
+def test_a_service_that_no_cluster_knows_is_named_with_include_stopping_too() -> None:
+    world = EcsWorld().with_tasks(a_task(1))
+    inventory = read(world, {"clusters": "prod", "services": "chekout", "include_stopping": True})
+    assert [type(error) for error in inventory.errors] == [ServiceNotFound]
+
+
 def test_a_service_that_one_of_the_clusters_knows_is_no_error() -> None:
     world = EcsWorld().with_tasks(a_task(1, cluster="a"), a_task(2, cluster="b", service="search"))
     assert said(read(world, {"clusters": "a,b", "services": "search"})) == ""

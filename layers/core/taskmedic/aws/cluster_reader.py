@@ -37,7 +37,7 @@ class Sink(Protocol):
 
     def tasks(self, tasks: Sequence[Mapping[str, Any]]) -> None: ...
 
-    def service_missing(self, service: str) -> None: ...
+    def service_missing(self, service: str, cluster: str) -> None: ...
 
     def failed(self, error: TaskmedicError) -> None: ...
 
@@ -74,7 +74,7 @@ class ClusterReader:
             self._sink.failed(_tokens_expire("the tasks", self._cluster))
             return self._close()
         except ServiceNotFound:
-            self._sink.service_missing(query.service)
+            self._sink.service_missing(query.service, self._cluster)
             return self._close()
         except TaskmedicError as error:
             self._sink.failed(error)
