@@ -69,11 +69,13 @@ class Account:
         service_name: str = "Search",
         alerts: Sequence[Mapping[str, Any]] = (),
         urgency: str = "high",
+        id_: str = "",
+        webhook: bool = True,
     ) -> Incident:
         """Opens an incident. Each alert is ``{summary, details, cef?, status?, suppressed?, body?}``."""
         with self.lock:
             incident = Incident(
-                id=new_id("Q"),
+                id=id_ or new_id("Q"),
                 number=len(self.incidents) + 1,
                 title=title,
                 service={"id": service_id, "summary": service_name},
@@ -83,7 +85,8 @@ class Account:
             incident.alerts = [self._alert(incident, alert) for alert in alerts]
             self.incidents[incident.id] = incident
             self._did(incident, "PagerDuty", "opened the incident")
-            self.emit("incident.triggered", self.webhook_incident(incident), incident.id)
+            if webhook:
+                self.emit("incident.triggered", self.webhook_incident(incident), incident.id)
             return incident
 
     def set_status(self, incident: Incident, status: str, user: Mapping[str, str]) -> None:

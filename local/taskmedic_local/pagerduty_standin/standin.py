@@ -18,6 +18,7 @@ from taskmedic_local.pagerduty_standin.page import Pages
 from taskmedic_local.pagerduty_standin.rest import ApiRequest, Refusal, RestApi
 from taskmedic_local.pagerduty_standin.webhooks import Webhooks
 
+SAMPLE_INCIDENT: Final = "Q0TASKMEDIC001"
 # PagerDuty's code and message for a status that a fault asks for.
 MESSAGES: Final[Mapping[int, tuple[int, str]]] = {
     401: (2006, "Unauthorized"),
@@ -83,6 +84,26 @@ class PagerDutyStandIn:
         else:
             response = self._api(request, path)
         return response(environ, start_response)
+
+    def seed(self) -> None:
+        """Opens the incident that the samples in events/pagerduty speak of, without a webhook."""
+        names = {"ClusterName": "prod", "ServiceName": "search"}
+        alarm = {
+            "AlarmName": "search-5xx-rate",
+            "AlarmArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:search-5xx-rate",
+            "NewStateValue": "ALARM",
+            "Trigger": {
+                "MetricName": "HTTPCode_Target_5XX_Count",
+                "Namespace": "AWS/ECS",
+                "Dimensions": [{"name": name, "value": value} for name, value in names.items()],
+            },
+        }
+        self.account.open_incident(
+            "ALARM: search-5xx-rate in US East (N. Virginia)",
+            alerts=[{"summary": "search-5xx-rate", "details": alarm}],
+            id_=SAMPLE_INCIDENT,
+            webhook=False,
+        )
 
     def close(self) -> None:
         """Ends deliveries, and requests that are kept waiting."""
