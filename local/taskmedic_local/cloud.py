@@ -20,7 +20,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.logs.models import logs_backends
 
-from taskmedic_local import iam_simulation
+from taskmedic_local import iam_simulation, moto_speed
 from taskmedic_local.control import PREFIX as CONTROL_PREFIX
 from taskmedic_local.control import Control
 from taskmedic_local.deploy import Deployment, deploy
@@ -165,6 +165,7 @@ class LocalCloud:
             signing_secret=self.webhook_secret,
             webhook_url=f"{self.endpoint}/webhook",
         )
+        self.pagerduty.seed()
         self.front.mount_path("/pagerduty", self.pagerduty)
         self.world = World(
             endpoint=self.endpoint, emit=self.events.emit, time_scale=self.time_scale, aws=self._aws
@@ -216,6 +217,7 @@ class LocalCloud:
 
 
 def _configure_moto(port: int) -> None:
+    moto_speed.apply()
     BackendDict.reset()  # what an earlier cloud of this process left
     # Its interpreter logs each failed state with the whole state: no trouble of ours.
     logging.getLogger("moto").setLevel(logging.CRITICAL)
