@@ -1,4 +1,4 @@
-"""The reading of one node source: the calls it takes, what is kept of their answers, what is said in the end."""
+"""The reading of one node source: the calls it takes, what is kept of their answers, what is said of it."""
 
 from __future__ import annotations
 
