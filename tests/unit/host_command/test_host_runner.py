@@ -73,12 +73,14 @@ class FakeSsm:
         self.sent: list[dict[str, Any]] = []
         self.cancelled: list[str] = []
         self.looked = 0
-        self.retries: set[bool] = set()
+        self.asks_once = False
 
     def get(self, service: str, access: Access | None = None, *, retry: bool = True) -> Any:
+        self.asks_once = not retry
         return self
 
     def send_command(self, **request: Any) -> Any:
+        assert self.asks_once  # botocore must not send it again by itself
         self.sent.append(request)
         if self.send:
             raise self.send

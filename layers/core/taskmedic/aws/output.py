@@ -16,6 +16,9 @@ class S3Output:
     """Collects bytes and stores them as one object: in one piece when short, else in parts as they come.
 
     Holds at most one part, and those that are under way to S3. Not thread-safe: one writer.
+
+    Args:
+        executor: Uploads the parts. ``finish`` waits for it and must not be called on one of its threads.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str, executor: Executor) -> None:

@@ -35,7 +35,9 @@ from taskmedic.settings import RunCommandSettings
 from taskmedic.steps.dispatcher import DispatchRules, dispatch
 from taskmedic.steps.on_node import OnNode, Runner
 
-WORKERS = 24  # threads for boto3's blocking calls; a client's pool holds 32 connections
+# Threads for boto3's blocking calls, and others for output on its way to S3, which some of the former await:
+# were they of one pool, all could wait and none upload. A client's pool holds 32 connections.
+WORKERS, UPLOADERS = 24, 8
 CLOSING_S = 20  # kept free at the end of a Lambda call, to write down what came
 INLINE_BYTES = 20_000  # of results, in what a call answers
 DATA_BYTES = 18_000  # of a step outcome's data, which may have 20,000
@@ -64,8 +66,12 @@ def run(
     store = EvidenceStore(clients.get("s3"), settings.evidence_bucket)
     if "summarize" in event:
         return summary(event, store)
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="aws") as executor:
-        batch = _Batch(event, settings, clients, executor, time.monotonic() + remaining_ms / 1000 - CLOSING_S)
+    with (
+        ThreadPoolExecutor(WORKERS, thread_name_prefix="aws") as executor,
+        ThreadPoolExecutor(UPLOADERS, thread_name_prefix="upload") as uploads,
+    ):
+        call_until = time.monotonic() + remaining_ms / 1000 - CLOSING_S
+        batch = _Batch(event, settings, clients, executor, uploads, call_until)
         role = batch.spec.get("assume_role_arn", "")
         results = asyncio.run(
             batch.visited(
@@ -117,6 +123,7 @@ class _Batch:
         settings: RunCommandSettings,
         clients: Clients,
         executor: Executor,
+        uploads: Executor,
         call_until: float,
     ) -> None:
         self.started_at = _now()
@@ -127,6 +134,7 @@ class _Batch:
         self._settings = settings
         self._clients = clients
         self._executor = executor
+        self._uploads = uploads
         self._call_until = call_until
         self._ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
         self._run_key = f"{execution}/{step}"
@@ -158,7 +166,7 @@ class _Batch:
 
     def _output(self, node: Node) -> _NodeOutput:
         key = f"{self.prefix}{node.name}.txt"
-        output = S3Output(self._clients.get("s3"), self._settings.evidence_bucket, key, self._executor)
+        output = S3Output(self._clients.get("s3"), self._settings.evidence_bucket, key, self._uploads)
         return _NodeOutput(output, f"Output of {self._event['step']['name']} on {node.name}")
 
     def _all_until(self, options: Mapping[str, Any]) -> float:
