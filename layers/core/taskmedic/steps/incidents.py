@@ -17,7 +17,11 @@ from taskmedic.domain.triggers import Incident, Received, Target, Trigger
 from taskmedic.pagerduty import alerts
 from taskmedic.pagerduty.client import Client, Credentials
 from taskmedic.pagerduty.events import WebhookEvent, event_of, ignored_because, own_action
+from taskmedic.pagerduty.http import Patience
 from taskmedic.settings import AcceptTriggerSettings
+
+# Well within the function's time-out; the state machine tries again after that.
+PAGERDUTY_S = 25.0
 
 logger = Logger(child=True)
 
@@ -136,7 +140,8 @@ def _as_it_stands(incident: Incident, now: Mapping[str, Any]) -> Incident:
 def _pagerduty(settings: AcceptTriggerSettings, clients: Clients) -> Client:
     secret_id = settings.pagerduty_api_secret_id
     credentials = Credentials.from_secret(secrets_of(clients).json(secret_id), secret_id)
-    return Client(credentials, api_url=settings.pagerduty_api_url)
+    patience = Patience().within(PAGERDUTY_S)
+    return Client(credentials, api_url=settings.pagerduty_api_url, patience=patience)
 
 
 def _own_user_id(settings: AcceptTriggerSettings, clients: Clients) -> str:
