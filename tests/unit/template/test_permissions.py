@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import botocore.session
 import pytest
-from tests.unit.template.calls import SERVICES, actions_of, reached
+from tests.unit.template.calls import actions_of
 from tests.unit.template.expanded import as_list, statements
 
 # What Lambda itself does with the function's role, for its event source mapping.
@@ -29,15 +28,3 @@ def test_a_function_may_do_what_its_code_does_and_nothing_else(step: str) -> Non
 
     assert sorted(used - granted) == [], "used and not granted"
     assert sorted(granted - used) == [], "granted and not used"
-
-
-# Names of AWS services that stand in the code as plain words.
-WORDS = {"account", "batch", "config", "deadline", "events", "health"}
-
-
-def test_the_layer_holds_the_data_of_every_service_that_is_called() -> None:
-    """`layers/core/Makefile` cuts botocore's data to the services of its list."""
-    every = set(botocore.session.get_session().get_available_services())
-
-    for step in STEPS:
-        assert (reached(step).constants & every) - WORDS <= set(SERVICES), step
