@@ -62,6 +62,8 @@ HOST_RULES: tuple[Rule, ...] = (
                 "deregistered container instance",
                 "instance deregistered",
                 "deregistration forced",
+                "^INACTIVE$",
+                "Reason: INACTIVE",
             ),
         ),
         DOC_STOPPED,

@@ -43,7 +43,7 @@ _FIRST: tuple[Rule, ...] = (
         (
             words(
                 "out-of-memory",
-                "OutOfMemoryError",
+                "OutOfMemory",
                 "killed due to memory usage",
                 "OOM-killed",
                 "OOMKilled",
@@ -89,6 +89,7 @@ _SCHEDULER: tuple[Rule, ...] = (
                 "SERVICE_DEPLOYMENT_FAILED",
                 "rolling back to",
                 "tasks failed to start",
+                "deployment failed",
             ),
         ),
         DOC_CIRCUIT,
@@ -140,6 +141,7 @@ _SCHEDULER: tuple[Rule, ...] = (
                 "failing container health check",
                 "failed its container health check",
                 "unhealthy container",
+                "container unhealthy",
                 "Docker health check",
                 "container became unhealthy",
                 "failed the container health check",

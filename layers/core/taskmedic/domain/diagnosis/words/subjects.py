@@ -107,7 +107,7 @@ ENV_FILE = phrases(
     "envfile",
     "environmentFile",
     "environment variable file",
-    "s3 client",
+    "initialize s3 client for bucket",
     "file download command",
 )
 LOGS = phrases(
