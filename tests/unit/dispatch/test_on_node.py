@@ -197,6 +197,37 @@ async def test_a_repeated_call_runs_it_where_it_never_began(make: Any) -> None:
     assert (await make(locks=locks, owner="call 2", run_key="exec-1/step").visit(other)).succeeded
 
 
+async def test_the_lock_that_a_killed_call_left_behind_does_not_hide_that_it_had_begun(make: Any) -> None:
+    locks = LocalLocks()
+    locks.acquire_lock("command#exec-1/step#t1/app", "call 1", 3600, time.time())
+    locks.acquire_lock("exec#rt-1", "call 1", 3600, time.time())
+
+    result = await make(locks=locks, owner="call 2", run_key="exec-1/step", lock_wait_s=0).visit(NODE)
+
+    assert result.outcome == "connection_lost"
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        {"lock_wait_s": 0, "holder": "somebody"},
+        {"call_until": 0.0},
+        {"all_until": 0.0},
+    ],
+)
+async def test_what_kept_a_call_from_beginning_lets_a_later_one_begin(
+    make: Any, obstacle: dict[str, Any]
+) -> None:
+    locks = LocalLocks()
+    if holder := obstacle.pop("holder", ""):
+        locks.acquire_lock("exec#rt-1", holder, 3600, time.time())
+    kept_out = make(locks=locks, owner="call 1", run_key="exec-1/step", **obstacle)
+    assert (await kept_out.visit(NODE)).outcome in {"not_reachable", NOT_STARTED}
+    locks.release_lock("exec#rt-1", "somebody")
+
+    assert (await make(locks=locks, owner="call 2", run_key="exec-1/step").visit(NODE)).succeeded
+
+
 async def test_another_execution_or_step_may_run_it(make: Any) -> None:
     locks = LocalLocks()
     await make(locks=locks, owner="call 1", run_key="exec-1/step").visit(NODE)

@@ -128,48 +128,54 @@ class OnNode:
 
     async def pass_by(self, node: Node, reason: str) -> NodeResult:
         """Says that the command was not started on ``node``, unless an earlier call had begun it."""
-        if not await self._first_time(node):
+        if not await self._claimed(node):
             return _may_have_run(node)
-        if self.run_key:  # so that a later execution of the same step, a redrive, may still run it
-            await self._off_loop(self.locks.release_lock, self._mark(node), self.owner)
+        await self._unclaimed(node)
         return _never_ran(node, NOT_STARTED, reason)
 
     async def _visit(self, node: Node) -> NodeResult:
         spec = self.spec_for(node)
+        if not await self._claimed(node):
+            return _may_have_run(node)
         left = self.all_until - time.monotonic()
-        if left < 1:
-            return _never_ran(node, NOT_STARTED, "the time for all nodes was over")
-        spec = replace(spec, timeout_s=min(spec.timeout_s, left))
-        if self.call_until - time.monotonic() < spec.timeout_s + NODE_OVERHEAD_S:
-            return _never_ran(node, NOT_STARTED, "this Lambda call had no time left for it")
-        runner = self._runner(node)
-        if isinstance(runner, Finding):
-            return _never_ran(node, Outcome.NOT_REACHABLE, runner.detail, runner.fix)
+        spec = replace(spec, timeout_s=max(1.0, min(spec.timeout_s, left)))
+        way = self._out_of_time(node, spec, left) or self._way_in(node)
         key = f"exec#{node.get(nodes.CONTAINER_RUNTIME_ID) or node.name}"
-        if not await self._locked(key, spec.timeout_s + NODE_OVERHEAD_S):
-            return _never_ran(
+        if not isinstance(way, NodeResult) and not await self._locked(key, spec.timeout_s + NODE_OVERHEAD_S):
+            way = _never_ran(
                 node,
                 Outcome.NOT_REACHABLE,
                 f"another session held this container for more than {self.lock_wait_s:g} s",
                 "Try again when it has ended; too many at once can end ECS Exec in a container for good.",
             )
+        if isinstance(way, NodeResult):
+            await self._unclaimed(node)
+            return way
         output = self.output_for(node)
         try:
-            if not await self._first_time(node):
-                return _may_have_run(node)
-            result = await runner.run(node, spec, output)
+            result = await way.run(node, spec, output)
         finally:
             trouble = await asyncio.shield(self._unlocked(key))
         return await self._stored(node, result, output, trouble)
 
-    def _runner(self, node: Node) -> Runner | Finding:
-        """The way into the container, or what is in the way."""
+    def _out_of_time(self, node: Node, spec: CommandSpec, left: float) -> NodeResult | None:
+        if left < 1:
+            return _never_ran(node, NOT_STARTED, "the time for all nodes was over")
+        if self.call_until - time.monotonic() < spec.timeout_s + NODE_OVERHEAD_S:
+            return _never_ran(node, NOT_STARTED, "this Lambda call had no time left for it")
+        return None
+
+    def _way_in(self, node: Node) -> Runner | NodeResult:
+        """The way into the container, or the result that there is none."""
         obstacle = first_failure(quick_findings(node.attributes))
-        if self.via == "exec" or (self.via == "auto" and obstacle is None):
-            return obstacle or self.exec_runner
-        if obstacle and obstacle.check == "container":
-            return obstacle
-        return self.host_runner if node.get(nodes.CONTAINER_INSTANCE_ARN) else NO_HOST
+        by_host = self.via == "ec2_host" or (self.via == "auto" and obstacle is not None)
+        if by_host and (obstacle is None or obstacle.check != "container"):
+            if node.get(nodes.CONTAINER_INSTANCE_ARN):
+                return self.host_runner
+            obstacle = NO_HOST if self.via == "ec2_host" else obstacle
+        if obstacle:
+            return _never_ran(node, Outcome.NOT_REACHABLE, obstacle.detail, obstacle.fix)
+        return self.exec_runner
 
     async def _locked(self, key: str, seconds: float) -> bool:
         until = time.monotonic() + self.lock_wait_s
@@ -188,13 +194,18 @@ class OnNode:
             return f"Its lock stays until it expires: {error.text()}"
         return ""
 
-    async def _first_time(self, node: Node) -> bool:
-        """Marks the command as begun on the node; False when an earlier call had done so."""
+    async def _claimed(self, node: Node) -> bool:
+        """Marks the command as this call's on the node; False when an earlier call had begun it there."""
         if not self.run_key:
             return True
         return await self._off_loop(
             self.locks.acquire_lock, self._mark(node), self.owner, MARK_S, time.time()
         )
+
+    async def _unclaimed(self, node: Node) -> None:
+        """Takes the mark back where nothing was begun, so that a later call may still run the command."""
+        if self.run_key:
+            await self._off_loop(self.locks.release_lock, self._mark(node), self.owner)
 
     def _mark(self, node: Node) -> str:
         return f"command#{self.run_key}#{node.name}"
