@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 ITEM = {
@@ -43,19 +41,3 @@ def test_a_query_is_in_the_order_of_the_range_key(aws, table):
     )["Items"]
 
     assert [item["sk"]["S"] for item in found] == ["a", "b", "c"]
-
-
-def test_of_many_writers_of_one_condition_one_wins(aws, table):
-    def claim(number):
-        try:
-            aws("dynamodb").put_item(
-                TableName=table,
-                Item={"pk": {"S": "claim"}, "sk": {"S": "x"}, "by": {"N": str(number)}},
-                ConditionExpression="attribute_not_exists(pk)",
-            )
-        except aws("dynamodb").exceptions.ConditionalCheckFailedException:
-            return 0
-        return 1
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(claim, range(40))) == 1
