@@ -152,12 +152,3 @@ def test_many_lost_frames_are_sent_again_in_bounded_bursts() -> None:
         outbound.sent(b"%d" % number, now=0.0)
 
     assert outbound.due(1.0) == [b"%d" % n for n in range(channel.MAX_RESENT_AT_ONCE)]
-
-
-def test_a_new_connection_gets_all_that_was_not_acknowledged() -> None:
-    outbound = Outbound()
-    for number in range(3):
-        outbound.sent(b"%d" % number, now=0.0)
-    outbound.acknowledged(1, now=0.1)
-
-    assert outbound.resend_all(0.1) == [b"0", b"2"]

@@ -337,6 +337,14 @@ class TestAConnectionThatBreaks:
         assert len({hello["RequestId"] for hello in agent.hellos}) == 2
         assert len(agent.command_lines) == 1
 
+    async def test_while_a_long_script_was_sent_loses_nothing_of_it(self) -> None:
+        agent = ScriptedAgent(Behaviour(output=b"ran\n", cut_after=1), resumable=True)
+
+        result = await run(agent, a_command("# a line\n" * 3000 + "echo ran"))
+
+        assert result.succeeded
+        assert len(agent.connections) == 2
+
     async def test_and_cannot_be_resumed_is_lost(self) -> None:
         agent = ScriptedAgent(Behaviour(output=b"x" * 5000, takes_s=5))
         agent.world.later(3, agent.cut)

@@ -128,12 +128,6 @@ class Outbound:
             entry.sent_at = now
         return [entry.raw for entry in late[:MAX_RESENT_AT_ONCE]]
 
-    def resend_all(self, now: float) -> list[bytes]:
-        """All unacknowledged frames, for a new connection that continues the session."""
-        for entry in self._waiting.values():
-            entry.sent_at = now
-        return [entry.raw for entry in self._waiting.values()]
-
     @property
     def _wait_s(self) -> float:
         return max(self._TICK_S, self._round_trip.timeout_s)

@@ -67,23 +67,20 @@ _UPLOAD = (
 # closed, so that its shell says nothing about a command that died of a signal.
 _START = "case $_s in *.);;*)m bad;exit 1;;esac;_s=${_s%.};m start;exec 3>&2 2>/dev/null;"
 # Ends the command when its time is over, by signals to the process group, which the wrapper and its watchdog
-# outlive. USR1 tells it that the command has ended, USR2 that it may go.
+# outlive. USR1 ends the watchdog, and with it the sleep that it waits for: in a container without an init,
+# nobody else would reap it.
 _WATCHDOG = (
-    'trap : TERM;(trap "" TERM;_k=;q(){{ _k=1;kill -9 $!;}};e(){{ kill -9 $!;wait $!;exit;}};'
-    "trap q USR1;trap e USR2;"
-    "z(){{ sleep $1& wait $!;_w=$?;wait $!;return $_w;}};command -v sleep >/dev/null&&m beat;"
-    "_n={seconds};while [ $_n -gt 0 ];do _i=$_n;[ $_i -gt {beat} ]&&_i={beat};"
-    "z $_i||break;_n=$((_n-_i));[ $_n -gt 0 ]&&m beat;done;"
-    "[ $_n -eq 0 ]&&{{ m timeout;kill -TERM 0;z {kill_after}&&kill -9 0;}};"
-    '[ "$_k" ]&&z {linger}&&kill -9 0)& _d=$!;'
+    "trap : TERM;q(){{ kill -9 $!;wait $!;exit;}};z(){{ sleep $1& wait $!;}};"
+    '(trap "" TERM;trap q USR1;command -v sleep >/dev/null&&m beat;_n={seconds};'
+    "while [ $_n -gt 0 ];do _i=$_n;[ $_i -gt {beat} ]&&_i={beat};"
+    "z $_i||exit;_n=$((_n-_i));[ $_n -gt 0 ]&&m beat;done;"
+    "m timeout;kill -TERM 0;z {kill_after}&&kill -9 0)& _d=$!;"
 )
 # In the foreground, where SIGINT is not ignored; not with the terminal as input: nobody would answer.
-# At the end it waits for a line of input, GOODBYE: when the session's leader exits, the agent gives its last
-# frames two seconds to be acknowledged and then drops them.
-_RUN = (
-    '(exec /bin/sh -c "$_s" </dev/null 2>&3 3>&-);_r=$?;'
-    "kill -USR1 $_d;m $_r;read -r _l;kill -USR2 $_d;wait $_d"
-)
+_RUN = '(exec /bin/sh -c "$_s" </dev/null 2>&3 3>&-);_r=$?;kill -USR1 $_d;wait $_d;m $_r;'
+# Waits for a line of input, GOODBYE, but not for ever: when the session's leader exits, the agent gives its
+# last frames two seconds to be acknowledged and then drops them.
+_LEAVE = "(trap q USR1;z {linger}&&kill -9 0)& _d=$!;read -r _l;kill -USR1 $_d;wait $_d"
 GOODBYE: Final = b"\n"
 """Input that lets the wrapper go, once its end mark and all before it have arrived."""
 
@@ -141,10 +138,9 @@ def _command_line(spec: CommandSpec, nonce: str, get_script: str) -> str:
         + _ENVIRONMENT
         + get_script
         + _START
-        + _WATCHDOG.format(
-            seconds=math.ceil(spec.timeout_s), beat=BEAT_S, kill_after=KILL_AFTER_S, linger=LINGER_S
-        )
+        + _WATCHDOG.format(seconds=math.ceil(spec.timeout_s), beat=BEAT_S, kill_after=KILL_AFTER_S)
         + _RUN
+        + _LEAVE.format(linger=LINGER_S)
     )
     return f"/bin/sh -c '{wrapper}'"
 

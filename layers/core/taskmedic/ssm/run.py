@@ -134,7 +134,7 @@ class CommandRun:
     def reconnected(self, token: str, now: float) -> None:
         """Goes on over a new connection."""
         self._heard_at = now
-        self._session.reconnected(token, now)
+        self._session.reconnected(token)
 
     def lost(self, reason: str) -> CommandResult:
         """The connection broke and there is no other."""
@@ -181,7 +181,7 @@ class CommandRun:
         match word:
             case "ready":
                 self._send_script(now)
-            case "start" if not self._progress.started:
+            case "start":
                 self._note(started=True)
                 self._capture = self._new_capture()
                 self._deadline = now + self._spec.timeout_s + KILL_AFTER_S + self._limits.grace_s
@@ -191,7 +191,7 @@ class CommandRun:
                 self._note(timed_out=True)
             case "bad":
                 self._end(outcomes.script_damaged(), over=True)
-            case _ if word.isdecimal() and self._progress.started:
+            case _ if word.isdecimal():
                 self._session.send_input(GOODBYE, now)
                 timed_out = self._progress.timed_out
                 self._end(

