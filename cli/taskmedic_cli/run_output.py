@@ -139,12 +139,15 @@ class _Spooled(View):
 
     def add(self, result: NodeResult) -> None:
         super().add(result)
+        if self._status:
+            self._status.stop()  # off the line where the output is going to stand
         with self._taken(result.node) as file:
             self.done(result, file)
+        if not self._status or not result.succeeded:
+            click.echo(f"{len(self.results)}/{self._total} {result.node}: {ending(result)}", err=True)
         if self._status:
             self._show()
-        else:
-            click.echo(f"{len(self.results)}/{self._total} {result.node}: {ending(result)}", err=True)
+            self._status.start()
 
     def done(self, result: NodeResult, file: IO[bytes]) -> None:
         """A node is done; ``file`` holds its output, from the start."""
