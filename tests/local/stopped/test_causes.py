@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,13 @@ from taskmedic_local.cloud import LocalCloud
 
 Run = Callable[..., dict[str, Any]]
 WaitFor = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _ends_quietly(cloud: LocalCloud) -> Iterator[None]:
+    """A crash loop does not go on under the tests of others."""
+    yield
+    cloud.reset()
 
 
 @pytest.fixture
