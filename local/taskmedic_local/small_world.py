@@ -56,6 +56,10 @@ _TRUST = {
     ],
 }
 
+# Each is followed by the seconds it sleeps.
+_CHECKOUT_MAIN = "gunicorn checkout.wsgi --workers 4 --max-requests"
+_PROXY_MAIN = "nginx -g daemon off; keepalive_time"
+_SEARCH_MAIN = "java -XX:MaxRAMPercentage=75 -jar /app/search.jar --index-ttl"
 _JSTACK = """#!/bin/sh
 # Stands in for the JDK's jstack: the dump of a search service whose workers wait for one lock.
 cat <<'DUMP'
@@ -78,7 +82,10 @@ DUMP
 def build(world: World, aws: LocalAws) -> None:
     """Put the shop into the default account and region; its tasks have been running for hours."""
     subnets = _subnets(aws)
-    world.image(SEARCH_IMAGE, Image(env={"JAVA_VERSION": "21.0.9"}, files={"bin/jstack": _JSTACK}))
+    search = Image(env={"JAVA_VERSION": "21.0.9"}, files={"bin/jstack": _JSTACK}, main=_SEARCH_MAIN)
+    world.image(SEARCH_IMAGE, search)
+    world.image(CHECKOUT_IMAGE, Image(main=_CHECKOUT_MAIN))
+    world.image(PROXY_IMAGE, Image(main=_PROXY_MAIN))
     for name in ("checkout", "search", "nightly-report"):
         _roles(aws, name)
     with world.engine.change():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -208,7 +209,7 @@ class World:
             **{each["name"]: each["value"] for each in container.definition.get("environment", [])},
             **{each["name"]: each["value"] for each in _overridden(task, container)},
         }
-        return Image(env, image.files, image.without)
+        return replace(image, env=env)
 
     def _host(self, instance_id: str, account: str, region: str) -> Host | None:
         for cluster in self.engine.region(account, region).clusters.values():

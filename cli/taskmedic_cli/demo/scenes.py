@@ -21,6 +21,11 @@ from taskmedic_local.cloud import LocalCloud
 
 PATIENCE_S = 30.0
 SLOW_TITLE = "ALARM: search p99 latency above 2 s for 5 minutes"
+JAVA_CRASH = (
+    'Exception in thread "main" java.nio.file.AccessDeniedException: /var/lib/search/index.lock',
+    "    at com.example.search.Index.open(Index.java:44)",
+    "    at com.example.search.Main.main(Main.java:18)",
+)
 
 
 @dataclass
@@ -93,7 +98,7 @@ def out_of_memory(stage: Stage) -> Scene:
 def incident(stage: Stage) -> Scene:
     scene = Scene("b", "PagerDuty opens an incident for search")
     stage.story.heading(scene, f'A task of search has crashed, and an alarm pages on-call: "{SLOW_TITLE}".')
-    crashed = stage.cloud.world.strike("exit", "prod", service="search")[0]
+    crashed = stage.cloud.world.strike("exit", "prod", service="search", log_lines=JAVA_CRASH)[0]
     stage.started_by(lambda given: _task_of(given) == crashed.arn)
     opened = stage.cloud.pagerduty.open_incident(SLOW_TITLE, alerts=[_alarm("prod", "search")])
     ended = stage.follow(stage.started_by(lambda given: _incident_of(given) == opened["id"]))
@@ -258,7 +263,9 @@ def _containers(stage: Stage, service: str) -> list[str]:
 def _in_ledger(stage: Stage, *ended: Execution) -> bool:
     """Whether the ledger holds, for each execution, its decision with the same reason."""
     pages = (
-        stage.clients.get("dynamodb").get_paginator("scan").paginate(TableName=stage.outputs["LedgerTableName"])
+        stage.clients.get("dynamodb")
+        .get_paginator("scan")
+        .paginate(TableName=stage.outputs["LedgerTableName"])
     )
     reasons = {item["reason"]["S"] for page in pages for item in page["Items"] if "reason" in item}
     return all((each.output or {}).get("reason") in reasons for each in ended)

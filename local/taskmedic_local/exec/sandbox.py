@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 
 # Every process of a container inherits it: by it the ones are found that left their session.
 MARK = "TASKMEDIC_SANDBOX"
+MAIN_LIVES_S = 86400
 ROUNDS = 100  # a process that the kernel holds back may never go
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,11 +52,13 @@ class Image:
         env: Environment of the container.
         files: Path in the working directory to text; what is under ``bin/`` is a program, and found first.
         without: Programs it lacks, by name: ``{"sh", "bash"}`` is an image with no shell.
+        main: What its main process calls itself; there is none without it.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
+    main: str = ""
 
 
 class Box:
@@ -85,6 +89,16 @@ class Box:
         # Beside it, for a host's ``docker exec``.
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.env.items()]
         self._home.with_name(f"{self._home.name}.env").write_text("".join(lines))
+        if self._image.main:
+            self._start_main()
+
+    def _start_main(self) -> None:
+        """A process of that name that sleeps; it is nobody's child, so nobody needs to wait for it."""
+        script = f'(exec -a "$0" sleep {MAIN_LIVES_S}) < /dev/null > /dev/null 2>&1 &'
+        with contextlib.suppress(FileNotFoundError):  # a machine without bash: a container without main
+            subprocess.run(
+                ["bash", "-c", script, self._image.main], cwd=self._home, env=self.env, check=False
+            )
 
     @property
     def env(self) -> dict[str, str]:
