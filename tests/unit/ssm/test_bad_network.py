@@ -8,6 +8,7 @@ import pytest
 from tests.unit.ssm.scripted_agent import Behaviour, Collected, Network, ScriptedAgent, a_command, run
 
 from taskmedic.domain.command import Outcome
+from taskmedic.ssm import frames
 from taskmedic.ssm.command import encode_script
 
 RUNS = range(100)
@@ -39,6 +40,24 @@ async def test_long_scripts_arrive_too() -> None:
 
         assert result.succeeded, (seed, result.reason)
         assert agent.input.replace(b"\n", b"").decode() == encode_script(script)
+
+
+async def test_the_wrapper_is_let_go_although_the_first_goodbye_is_lost() -> None:
+    agent = ScriptedAgent(Behaviour(output=b"x"))
+    really_take, lost = agent._take, []
+
+    def lose_the_first_input(raw: bytes) -> None:
+        if frames.decode(raw).kind == frames.INPUT_STREAM and not lost:
+            lost.append(raw)
+        else:
+            really_take(raw)
+
+    agent._take = lose_the_first_input  # type: ignore[method-assign]
+    result = await run(agent)
+
+    assert result.succeeded
+    assert lost
+    assert agent.input == b"\n"
 
 
 @pytest.mark.parametrize("loss", [0.7, 0.9])

@@ -200,6 +200,7 @@ def test_a_long_script_arrives_whole(shell: str) -> None:
     runs = terminal.run(invocation, shell=shell)
 
     assert shows.output == LONG.encode()
+    assert runs.before_start == b""  # no echo of it
     assert runs.output == b"first\nlast\n"
     assert runs.status == 7
 
