@@ -76,6 +76,7 @@ class LocalCloud:
         self._template = template
         self._parameters = dict(parameters or {})
         self._parts = ExitStack()
+        self._inhabitants = ExitStack()  # the world and PagerDuty's stand-in, which a reset replaces
 
     def __enter__(self) -> Self:
         """
@@ -106,7 +107,7 @@ class LocalCloud:
     def reset(self) -> None:
         """Everything as it was at the start. What runs is stopped; idle processes of functions stay."""
         self.faults.clear()
-        self._depopulate()
+        self._inhabitants.close()
         self.events.wait_idle(5)
         stop_executions(self.lambdas.abandon_calls)
         self.lambdas.abandon_calls()
@@ -135,8 +136,8 @@ class LocalCloud:
         self._kept = Kept()
         self._mount(moto)
         self.lambdas.deploy(self.deployment.functions)
+        parts.callback(self._inhabitants.close)
         self._populate()
-        parts.callback(self._depopulate)
         pollers = QueuePollers(self.deployment.queue_mappings, self.lambdas, targets, self.time_scale)
         parts.callback(pollers.close)
         pollers.start()
@@ -165,17 +166,15 @@ class LocalCloud:
             signing_secret=self.webhook_secret,
             webhook_url=f"{self.endpoint}/webhook",
         )
+        self._inhabitants.callback(self.pagerduty.close)
         self.pagerduty.seed()
         self.front.mount_path("/pagerduty", self.pagerduty)
         self.world = World(
             endpoint=self.endpoint, emit=self.events.emit, time_scale=self.time_scale, aws=self._aws
         )
+        self._inhabitants.callback(self.world.close)
         self.world.mount(self.front, self._server)
         self.world.seed()
-
-    def _depopulate(self) -> None:
-        self.world.close()
-        self.pagerduty.close()
 
     def _deploy(self, application: Any) -> Deployment:
         pagerduty = f"{self.endpoint}/pagerduty"
