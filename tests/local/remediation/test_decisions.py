@@ -113,9 +113,14 @@ def test_our_own_stop_is_known_by_the_ledger_when_its_reason_is_lost(run: Any, a
     task = aws("ecs").list_tasks(cluster="prod", serviceName="checkout")["taskArns"][0]
     done(run({"runbook": "stop-task", "options": {"cluster": "prod", "task": task}}))
 
-    output = done(run(sample("exit-code", taskArn=task, stoppedReason="Essential container in task exited")))
+    event = sample("exit-code", taskArn=task)
+    crash = done(run(event))
+    event["detail"] |= {"version": 8}
+    del event["detail"]["stopCode"]
+    ours = done(run(event))
 
-    assert (output["decision"], output["reason"]) == ("skip", "our own stop: the ledger says so")
+    assert (ours["decision"], ours["reason"]) == ("skip", "our own stop: the ledger says so")
+    assert crash["decision"] == "run"  # another stop code: it ended by itself before our stop came
 
 
 def test_the_stop_of_a_runbook_is_in_the_ledger_and_starts_no_other_execution(

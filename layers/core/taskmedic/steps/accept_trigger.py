@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -17,11 +17,14 @@ from taskmedic.domain.arns import Arn, last_part
 from taskmedic.domain.policy import Decision, Facts, decide, needs_category
 from taskmedic.domain.runbooks.loading import load_folder
 from taskmedic.domain.runbooks.models import Runbook
-from taskmedic.domain.triggers import Received, Trigger, is_own_stop, receive
+from taskmedic.domain.triggers import Trigger, is_own_stop, receive
 from taskmedic.settings import AcceptTriggerSettings
 
 # A stop of ours is written to the ledger just before the call, and its event comes within minutes.
 OWN_STOPS_WITHIN = timedelta(hours=2)
+
+# ECS's stopCode of whatever was stopped through its API.
+USER_INITIATED = "UserInitiated"
 
 logger = Logger(child=True)
 runbooks_in: Callable[[str], dict[str, Runbook]] = cache(load_folder)
@@ -40,86 +43,76 @@ def run(event: Mapping[str, Any], settings: AcceptTriggerSettings, clients: Clie
         RunbookNotFound, OptionInvalid: a manual start names what there is not.
         Throttled, PagerDutyUnavailable: transient; the same execution may ask again.
     """
-    execution = event["run"]
-    arn = Arn.parse(execution["execution_arn"])
+    execution_arn = event["run"]["execution_arn"]
+    arn = Arn.parse(execution_arn)
+    account = arn.account if arn else ""
     received = receive(
         event["input"],
-        execution_name=execution["execution_name"],
-        started_at=execution["started_at"],
-        account=arn.account if arn else "",
+        execution_name=event["run"]["execution_name"],
+        started_at=event["run"]["started_at"],
+        account=account,
         region=settings.region,
     )
-    return _Acceptance(received, execution["execution_arn"], settings, clients).decided()
+    trigger = received.trigger
+    ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
+    claim = _claim(ledger, trigger, execution_arn)
+    facts = Facts(
+        account=account,
+        region=settings.region,
+        repeated=_repeated(trigger, claim),
+        own_stop=_own_stop(trigger, ledger) if claim.won else "",
+    )
+    switch = read_switch(clients.get("ssm"), settings.switch_parameter)
+    if trigger.kind == "pagerduty" and claim.won and switch.enabled:
+        from taskmedic.steps import incidents  # noqa: PLC0415 - only incidents need PagerDuty's client
+
+        found = incidents.look_up(received, settings, clients)
+        trigger, facts = found.trigger, replace(facts, ignored=found.ignored)
+    runbooks = runbooks_in(settings.runbooks_dir)
+    if trigger.task_detail is not None and needs_category(runbooks):
+        facts = replace(facts, category=_category(trigger.task_detail))
+    decision = decide(trigger, received.asked, facts, runbooks, switch)
+    _record(ledger, trigger, decision, execution_arn)
+    return {
+        "decision": decision.action.value,
+        "reason": decision.reason,
+        "runbook": decision.runbook,
+        "trigger": trigger.to_json(),
+        "plan": decision.plan,
+    }
 
 
-@dataclass(frozen=True)
-class _Acceptance:
-    """One trigger on its way to a decision."""
+def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str) -> Claim:
+    return ledger.claim_trigger(
+        trigger.key,
+        execution_arn=execution_arn,
+        at=datetime.now(UTC),
+        task_arn=trigger.target.task if trigger.kind == "task_stopped" else "",
+        version=trigger.version,
+    )
 
-    received: Received
-    execution_arn: str
-    settings: AcceptTriggerSettings
-    clients: Clients
 
-    def decided(self) -> dict[str, Any]:
-        trigger = self.received.trigger
-        ledger = Ledger(self.settings.ledger_table, self.clients.get("dynamodb"))
-        claim = ledger.claim_trigger(
-            trigger.key,
-            execution_arn=self.execution_arn,
-            at=datetime.now(UTC),
-            task_arn=trigger.target.task if trigger.kind == "task_stopped" else "",
-            version=trigger.version,
-        )
-        facts = self._facts(trigger, claim, ledger)
-        if trigger.kind == "pagerduty" and not facts.repeated:
-            from taskmedic.steps import incidents  # noqa: PLC0415 - only incidents need PagerDuty's client
-
-            found = incidents.look_up(self.received, self.settings, self.clients)
-            trigger, facts = found.trigger, replace(facts, ignored=found.ignored)
-        runbooks = runbooks_in(self.settings.runbooks_dir)
-        if trigger.task_detail is not None and needs_category(runbooks):
-            facts = replace(facts, category=_category(trigger.task_detail))
-        switch = read_switch(self.clients.get("ssm"), self.settings.switch_parameter)
-        decision = decide(trigger, self.received.asked, facts, runbooks, switch)
-        self._record(ledger, trigger, decision)
-        return {
-            "decision": decision.action.value,
-            "reason": decision.reason,
-            "runbook": decision.runbook,
-            "trigger": trigger.to_json(),
-            "plan": decision.plan,
-        }
-
-    def _facts(self, trigger: Trigger, claim: Claim, ledger: Ledger) -> Facts:
-        arn = Arn.parse(self.execution_arn)
-        return Facts(
-            account=arn.account if arn else "",
-            region=self.settings.region,
-            repeated=_repeated(trigger, claim),
-            own_stop=_own_stop(trigger, ledger) if claim.won else "",
-        )
-
-    def _record(self, ledger: Ledger, trigger: Trigger, decision: Decision) -> None:
-        ledger.record_decision(
-            trigger.key,
-            execution_arn=self.execution_arn,
-            at=datetime.now(UTC),
-            decision=decision.action.value,
-            reason=decision.reason,
-            runbook=decision.runbook,
-            not_chosen=[vars(other) for other in decision.not_chosen],
-            kind=trigger.kind,
-            cluster=trigger.target.cluster,
-            service=trigger.target.service,
-            task=trigger.target.task,
-            incident_id=trigger.incident.id if trigger.incident else "",
-            version=trigger.version,
-        )
-        logger.info(
-            decision.reason,
-            extra={"decision": decision.action.value, "runbook": decision.runbook, "trigger": trigger.key},
-        )
+def _record(ledger: Ledger, trigger: Trigger, decision: Decision, execution_arn: str) -> None:
+    """The decision and its reason, in the ledger and in the log."""
+    ledger.record_decision(
+        trigger.key,
+        execution_arn=execution_arn,
+        at=datetime.now(UTC),
+        decision=decision.action.value,
+        reason=decision.reason,
+        runbook=decision.runbook,
+        not_chosen=[vars(other) for other in decision.not_chosen],
+        kind=trigger.kind,
+        cluster=trigger.target.cluster,
+        service=trigger.target.service,
+        task=trigger.target.task,
+        incident_id=trigger.incident.id if trigger.incident else "",
+        version=trigger.version,
+    )
+    logger.info(
+        decision.reason,
+        extra={"decision": decision.action.value, "runbook": decision.runbook, "trigger": trigger.key},
+    )
 
 
 def _repeated(trigger: Trigger, claim: Claim) -> str:
@@ -139,6 +132,8 @@ def _own_stop(trigger: Trigger, ledger: Ledger) -> str:
         return ""
     if is_own_stop(trigger.task_detail):
         return "our own stop: ECS's reason says so"
+    if trigger.task_detail.get("stopCode", USER_INITIATED) != USER_INITIATED:
+        return ""  # we may have wanted to stop it, and then it stopped by itself
     target = trigger.target
     since = datetime.now(UTC) - OWN_STOPS_WITHIN
     ours = ledger.recent_actions(target.cluster, target.service, since)
