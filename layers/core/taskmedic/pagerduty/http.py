@@ -48,11 +48,8 @@ BY_STATUS: Final[Mapping[int, str]] = {
 class Ambiguous(PagerDutyUnavailable):
     """A request that must not be repeated may have happened, for it got no answer or a 408 or 5xx.
 
-    Settled inside this package; Step Functions never sees it. ``over`` says that PagerDuty has answered, so
-    that nothing can happen any more.
+    Settled inside this package; Step Functions never sees it.
     """
-
-    over = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,6 @@ class Failure:
         remedy: What the reader can do.
         wait: Seconds after which PagerDuty wants the next try; None where it does not say.
         harmless: Whether it is certain that nothing happened.
-        over: Whether PagerDuty has answered, so that nothing can happen any more.
         final: Whether the same request would be refused again.
     """
 
@@ -126,7 +122,6 @@ class Failure:
     remedy: str = ""
     wait: float | None = None
     harmless: bool = False
-    over: bool = False
     final: bool = False
 
 
@@ -163,7 +158,8 @@ class Http:
                     request.what, where=request.where, why=result.why, remedy=result.remedy
                 )
             if not (result.harmless or request.repeatable):
-                raise _ambiguous(request, result)
+                why = f"{result.why}; it may have happened all the same"
+                raise Ambiguous(request.what, where=request.where, why=why)
             wait = _backoff(attempt) if result.wait is None else result.wait
             if attempt == TRIES or not self.patience.waited(wait):
                 break
@@ -194,13 +190,6 @@ class Http:
         return _json(response) if response.status < 300 else _refused(response)
 
 
-def _ambiguous(request: Request, failure: Failure) -> Ambiguous:
-    why = f"{failure.why}; it may have happened all the same"
-    error = Ambiguous(request.what, where=request.where, why=why)
-    error.over = failure.over
-    return error
-
-
 def _backoff(attempt: int) -> float:
     """Seconds before the next try: 1, 2, 4, with jitter down to the half."""
     return float(2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311  spreads load, guards nothing
@@ -216,10 +205,10 @@ def _unanswered(error: HTTPError) -> Failure:
 def _refused(response: urllib3.BaseHTTPResponse) -> Failure:
     why = _reason(response)
     if response.status == 429:
-        return Failure(why=why, wait=_reset(response), harmless=True, over=True)
+        return Failure(why=why, wait=_reset(response), harmless=True)
     if response.status == 408 or response.status >= 500:
-        return Failure(why=why, over=True)
-    return Failure(why=why, remedy=_remedy(response), final=True, over=True)
+        return Failure(why=why)
+    return Failure(why=why, remedy=_remedy(response), final=True)
 
 
 def _reset(response: urllib3.BaseHTTPResponse) -> float | None:

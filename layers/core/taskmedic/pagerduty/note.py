@@ -10,7 +10,8 @@ can last).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -25,7 +26,9 @@ from taskmedic.pagerduty.http import Ambiguous
 MAX_NOTE_BYTES: Final = 65_535
 SETTLE_SECONDS: Final = 2.0
 # Longer than the function's time-out in template.yaml.
-LOCK_SECONDS: Final = 120.0
+LOCK_SECONDS: Final = 75.0
+# Marks the second note of a run whose first could not be edited.
+FINAL: Final = ":final"
 
 
 class Memory(Protocol):
@@ -62,35 +65,44 @@ class NoteWriter:
             PagerDutyRefused: it would be refused again.
             PagerDutyUnavailable: it may be written later; nothing is written twice by then.
         """
+        incident, mark = report.incident_id, MARK + report.run
+        note_id = self.memory.note_of(incident, report.run)
+        if not note_id:
+            with self._alone(report):
+                note_id = self._listed(incident, mark)
+                if not note_id:
+                    note_id = self._posted(incident, _content(report, mark), mark)
+                    self.memory.remember_note(incident, report.run, note_id)
+                    return "posted"
+        try:
+            self.client.edit_note(incident, note_id, _content(report, mark))
+        except PagerDutyRefused:
+            if report.phase != "final":
+                raise
+            return self._second(report, mark + FINAL)
+        self.memory.remember_note(incident, report.run, note_id)
+        return "edited"
+
+    def _second(self, report: Report, mark: str) -> str:
+        """The end as a note of its own. The first one stays the one that is remembered."""
+        with self._alone(report):
+            if not self._listed(report.incident_id, mark):
+                self._posted(report.incident_id, _content(report, mark), mark)
+        return "posted"
+
+    @contextmanager
+    def _alone(self, report: Report) -> Iterator[None]:
         key = f"note#{report.incident_id}#{report.run}"
         if not self.memory.acquire_lock(key, self.owner, LOCK_SECONDS, self.now()):
             raise PagerDutyUnavailable(
-                "cannot write the note", where=key, why="another call is at it", remedy="Try again later."
+                "cannot post the note", where=key, why="another call is at it", remedy="Try again later."
             )
         try:
-            return self._write(report)
+            yield
         finally:
             self.memory.release_lock(key, self.owner)
 
-    def _write(self, report: Report) -> str:
-        incident, mark = report.incident_id, MARK + report.run
-        note_id = self.memory.note_of(incident, report.run) or self._listed(incident, mark)
-        if note_id:
-            try:
-                self.client.edit_note(incident, note_id, _content(report, mark))
-            except PagerDutyRefused:
-                if report.phase != "final":
-                    raise
-                mark += ":final"
-                note_id = self._listed(incident, mark)
-            if note_id:
-                self.memory.remember_note(incident, report.run, note_id)
-                return "edited"
-        note_id = self._post(incident, _content(report, mark), mark)
-        self.memory.remember_note(incident, report.run, note_id)
-        return "posted"
-
-    def _post(self, incident: str, content: str, mark: str) -> str:
+    def _posted(self, incident: str, content: str, mark: str) -> str:
         try:
             return self.client.post_note(incident, content)
         except Ambiguous as unknown:
