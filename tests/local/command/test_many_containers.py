@@ -41,12 +41,12 @@ async def test_a_wire_that_loses_repeats_and_reorders_loses_not_a_byte(
 ) -> None:
     nodes = a_crowd(cloud, commands, 100)
     cloud.world.gateway.faults = WireFaults(lose=0.15, repeat=0.10, reorder=0.30, seed=11)
-    script = "echo $HOME | tail -c 9; seq 3000 | tr 0-9 a-j | head -c 17000; exit 5"
+    script = "echo $HOME | tail -c 9; seq 4000 | tr 0-9 a-j | head -c 17000; exit 5"
 
     results = await commands.run(CommandSpec(script=script, timeout_s=120), nodes, threads=50)
 
-    numbers = "\n".join(str(number) for number in range(1, 3001)) + "\n"
-    letters = numbers.translate(str.maketrans("0123456789", "abcdefghij"))[:14_000]
+    numbers = "\n".join(str(number) for number in range(1, 4001))
+    letters = numbers.translate(str.maketrans("0123456789", "abcdefghij"))[:17_000]
     assert {(result.outcome, result.exit_code) for result in results} == {("exited", 5)}
     for node in nodes:
         output = commands.outputs[node.name].data.decode()
