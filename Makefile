@@ -31,7 +31,8 @@ demo: setup ## The whole system at work on the local cloud
 	@$(BIN)/taskmedic demo
 
 test: setup ## Every test
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal tests/unit
+	$(BIN)/pytest -n auto --dist loadfile tests/local
 
 lint: setup ## ruff, mypy
 	$(BIN)/ruff check .
