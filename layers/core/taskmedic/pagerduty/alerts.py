@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from taskmedic.domain.errors import InvalidTrigger
-from taskmedic.pagerduty.shapes import MAX_NAMES, Names, names_in
+from taskmedic.pagerduty.shapes import MAX_FOUND, Target, fullest, targets_of
+
+__all__ = ["Target", "Targets", "parse_service_map", "targets_for_incident", "targets_in"]
 
 # An alert can lag the webhook that announces its incident. Seconds between looks.
 WAITS: Final = (1.0, 2.0, 4.0)
 # An incident may hold hundreds of alerts, and all this travels through the state machine.
 MAX_TARGETS: Final = 25
 MAX_LOOKED_AT: Final = 20
-
-
-@dataclass(frozen=True)
-class Target:
-    """One ECS thing an incident is about. Empty where the alert does not say."""
-
-    account: str = ""
-    region: str = ""
-    cluster: str = ""
-    service: str = ""
-    task: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -51,17 +39,15 @@ def targets_in(alerts: Sequence[Mapping[str, Any]]) -> Targets:
     Open alerts count; resolved and suppressed ones only when there is no other.
     """
     opened = [a for a in alerts if a.get("status") != "resolved" and not a.get("suppressed")]
-    found: dict[Names, None] = {}
+    found: dict[Target, None] = {}
     looked_at = []
     for alert in opened or alerts:
-        names = names_in(alert.get("body"))
-        found |= dict.fromkeys(names)
-        looked_at.append(_looked_at(alert, names))
-    first = list(found)[:MAX_NAMES]
-    kept = [n for n in first if not any(n.within(other) and not other.within(n) for other in first)]
+        targets = targets_of(alert.get("body"))
+        found |= dict.fromkeys(targets)
+        looked_at.append(_looked_at(alert, targets))
     if more := looked_at[MAX_LOOKED_AT:]:
         looked_at[MAX_LOOKED_AT:] = [f"{len(more)} more alerts"]
-    return Targets(tuple(Target(**asdict(names)) for names in kept[:MAX_TARGETS]), tuple(looked_at))
+    return Targets(tuple(fullest(list(found)[:MAX_FOUND])[:MAX_TARGETS]), tuple(looked_at))
 
 
 def targets_for_incident(
@@ -148,15 +134,15 @@ def _bad_map(where: str, why: str) -> InvalidTrigger:
     )
 
 
-def _looked_at(alert: Mapping[str, Any], names: Sequence[Names]) -> str:
+def _looked_at(alert: Mapping[str, Any], targets: Sequence[Target]) -> str:
     title = str(alert.get("summary") or "").strip()[:120]
     alert_text = f'alert {alert.get("id") or "?"} "{title}"'
     if not alert.get("body"):
         return f"{alert_text}: it has no details"
-    if not names:
+    if not targets:
         seen = _glimpse(alert["body"])
         return f"{alert_text}: no ECS cluster in its dimensions, labels, tags, details or ARNs{seen}"
-    found = ", ".join(_described(one) for one in names)
+    found = ", ".join(_described(target) for target in targets)
     return f"{alert_text}: {found}"
 
 
@@ -169,5 +155,5 @@ def _glimpse(body: Any) -> str:
     return f" (it has {', '.join(map(str, list(details)[:8]))}{tags})"[:300]
 
 
-def _described(names: Names) -> str:
-    return " ".join(f"{field} {value}" for field, value in vars(names).items() if value)
+def _described(target: Target) -> str:
+    return " ".join(f"{field} {value}" for field, value in vars(target).items() if value)

@@ -14,13 +14,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
 MAX_DEPTH: Final = 12
 # More than an incident is ever about. Patterns here take time linear in the text, for it is somebody else's.
-MAX_NAMES: Final = 200
+MAX_FOUND: Final = 200
 
 # Keys are compared in lower case, letters and digits only: aws.ecs.cluster.name is awsecsclustername.
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -68,8 +68,8 @@ LABEL_LINE: Final = re.compile(r"^[ \t]*-[ \t]*(\w[\w.]*)[ \t]*=(.*)$", re.MULTI
 
 
 @dataclass(frozen=True)
-class Names:
-    """The names found at one place. Empty where there is none."""
+class Target:
+    """One ECS thing an alert is about. Empty where it does not say."""
 
     account: str = ""
     region: str = ""
@@ -77,18 +77,26 @@ class Names:
     service: str = ""
     task: str = ""
 
-    def within(self, other: Names) -> bool:
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+    def within(self, other: Target) -> bool:
         """Whether ``other`` says everything this says."""
         return all(not value or value == getattr(other, name) for name, value in vars(self).items())
 
 
-def names_in(tree: Any) -> list[Names]:
+def targets_of(tree: Any) -> list[Target]:
     """Every distinct cluster, service or task named in ``tree``, without what a fuller finding repeats."""
-    found = list(dict.fromkeys(islice(_walk(tree, "", Names(), MAX_DEPTH), MAX_NAMES)))
-    return [one for one in found if not any(one.within(other) and not other.within(one) for other in found)]
+    found = list(dict.fromkeys(islice(_walk(tree, "", Target(), MAX_DEPTH), MAX_FOUND)))
+    return fullest(found)
 
 
-def _walk(value: Any, key: str, above: Names, depth: int) -> Iterator[Names]:
+def fullest(found: Sequence[Target]) -> list[Target]:
+    """``found`` without what another one says more fully."""
+    return [one for one in found if not any(one != other and one.within(other) for other in found)]
+
+
+def _walk(value: Any, key: str, above: Target, depth: int) -> Iterator[Target]:
     if depth == 0:
         return
     match value:
@@ -100,7 +108,7 @@ def _walk(value: Any, key: str, above: Names, depth: int) -> Iterator[Names]:
             yield from _list(value, key, above, depth)
 
 
-def _mapping(mapping: Mapping[Any, Any], above: Names, depth: int) -> Iterator[Names]:
+def _mapping(mapping: Mapping[Any, Any], above: Target, depth: int) -> Iterator[Target]:
     keys = {_plain(str(key)): value for key, value in mapping.items()}
     if _is_foreign_metric(keys):
         return
@@ -112,7 +120,7 @@ def _mapping(mapping: Mapping[Any, Any], above: Names, depth: int) -> Iterator[N
         yield from _walk(value, _plain(str(key)), below, depth - 1)
 
 
-def _list(items: Sequence[Any], key: str, above: Names, depth: int) -> Iterator[Names]:
+def _list(items: Sequence[Any], key: str, above: Target, depth: int) -> Iterator[Target]:
     pairs = [_name_and_value(item) for item in items]
     if pairs and all(pairs):
         yield from _walk(dict(pair for pair in pairs if pair), key, above, depth)
@@ -124,7 +132,7 @@ def _list(items: Sequence[Any], key: str, above: Names, depth: int) -> Iterator[
         yield from _walk(item, key, above, depth - 1)
 
 
-def _string(text: str, key: str, above: Names, depth: int) -> Iterator[Names]:
+def _string(text: str, key: str, above: Target, depth: int) -> Iterator[Target]:
     if text.lstrip()[:1] in {"{", "["}:
         try:
             inner = json.loads(text)
@@ -142,10 +150,10 @@ def _string(text: str, key: str, above: Names, depth: int) -> Iterator[Names]:
     if tracked := TARGET_TRACKING.match(text):
         yield replace(above, cluster=tracked[1], service=tracked[2])
     named = (_of_arn(match) for match in ECS_ARN.finditer(text))
-    yield from (names for names in named if names.cluster or names.task)
+    yield from (target for target in named if target.cluster or target.task)
 
 
-def _named(keys: Mapping[str, Any], above: Names) -> Names:
+def _named(keys: Mapping[str, Any], above: Target) -> Target:
     """``above`` with what this mapping names itself."""
     found: dict[str, str] = {}
     for value in keys.values():  # an alarm's ARN tells account and region; its "Region" is a display name
@@ -162,7 +170,7 @@ def _named(keys: Mapping[str, Any], above: Names) -> Names:
     return replace(above, **found)
 
 
-def _plain_pair(keys: Mapping[str, Any], found: Mapping[str, str], above: Names) -> dict[str, str]:
+def _plain_pair(keys: Mapping[str, Any], found: Mapping[str, str], above: Target) -> dict[str, str]:
     """Plain ``cluster`` and ``service``, where they can only be ECS's."""
     if KUBERNETES_KEYS & keys.keys():
         return {}
@@ -184,12 +192,12 @@ def _field(field: str, value: Any) -> dict[str, str]:
     return {field: value.strip()} if VALID[field].fullmatch(value.strip()) else {}
 
 
-def _of_arn(arn: re.Match[str]) -> Names:
+def _of_arn(arn: re.Match[str]) -> Target:
     """``service/prod/checkout`` carries the cluster; the old short form ``service/checkout`` does not."""
     region, account, kind, path = arn.groups()
     *parents, name = path.rstrip("/").split("/")
-    names = Names(account=account, region=region, cluster=parents[0] if parents else "")
-    return replace(names, **{kind: name})
+    target = Target(account=account, region=region, cluster=parents[0] if parents else "")
+    return replace(target, **{kind: name})
 
 
 def _name_and_value(item: Any) -> tuple[str, Any] | None:
