@@ -15,7 +15,7 @@ from taskmedic.domain.errors import AccessDenied, ClusterNotFound, FilterInvalid
 from taskmedic.settings import FindNodesSettings
 from taskmedic.steps import find_nodes
 
-SETTINGS = FindNodesSettings(region="eu-west-1", evidence_bucket="evidence")
+SETTINGS = FindNodesSettings(evidence_bucket="evidence")
 ROLE = "arn:aws:iam::222222222222:role/reader"
 COMMAND = {"name": "dump", "type": "command", "spec": {"script": "id", "timeout_s": 60, "via": "exec"}}
 
