@@ -36,14 +36,9 @@ def optional(name: str, default: str = "") -> str:
     return os.environ.get(name) or default
 
 
-def region() -> str:
-    """The function's own region; Lambda sets the variable."""
-    return required("AWS_REGION")
-
-
 @dataclass(frozen=True)
 class AcceptTriggerSettings:
-    """What ``accept_trigger`` needs: the ledger, the switch, the runbooks and PagerDuty's API."""
+    """What ``accept_trigger`` needs: our region, the ledger, the switch, the runbooks and PagerDuty's API."""
 
     region: str
     ledger_table: str
@@ -56,7 +51,7 @@ class AcceptTriggerSettings:
     @classmethod
     def from_env(cls) -> AcceptTriggerSettings:
         return cls(
-            region=region(),
+            region=required("AWS_REGION"),
             ledger_table=required("LEDGER_TABLE"),
             switch_parameter=required("SWITCH_PARAMETER"),
             service_map_parameter=required("SERVICE_MAP_PARAMETER"),
@@ -70,26 +65,23 @@ class AcceptTriggerSettings:
 class FindNodesSettings:
     """What ``find_nodes`` needs: where the whole list of nodes is kept."""
 
-    region: str
     evidence_bucket: str
 
     @classmethod
     def from_env(cls) -> FindNodesSettings:
-        return cls(region=region(), evidence_bucket=required("EVIDENCE_BUCKET"))
+        return cls(evidence_bucket=required("EVIDENCE_BUCKET"))
 
 
 @dataclass(frozen=True)
 class CollectStoppedTasksSettings:
     """What ``collect_stopped_tasks`` needs: earlier stops, and where evidence is kept."""
 
-    region: str
     ledger_table: str
     evidence_bucket: str
 
     @classmethod
     def from_env(cls) -> CollectStoppedTasksSettings:
         return cls(
-            region=region(),
             ledger_table=required("LEDGER_TABLE"),
             evidence_bucket=required("EVIDENCE_BUCKET"),
         )
@@ -99,14 +91,12 @@ class CollectStoppedTasksSettings:
 class RunCommandSettings:
     """What ``run_command`` needs: locks and halts, and where output is kept."""
 
-    region: str
     ledger_table: str
     evidence_bucket: str
 
     @classmethod
     def from_env(cls) -> RunCommandSettings:
         return cls(
-            region=region(),
             ledger_table=required("LEDGER_TABLE"),
             evidence_bucket=required("EVIDENCE_BUCKET"),
         )
@@ -116,20 +106,17 @@ class RunCommandSettings:
 class StopTaskSettings:
     """What ``stop_task`` needs: the ledger, where our own stops are written down."""
 
-    region: str
     ledger_table: str
 
     @classmethod
     def from_env(cls) -> StopTaskSettings:
-        return cls(region=region(), ledger_table=required("LEDGER_TABLE"))
+        return cls(ledger_table=required("LEDGER_TABLE"))
 
 
 @dataclass(frozen=True)
 class ReportSettings:
     """What ``report`` needs: the channels, and the ledger that remembers which note is whose."""
 
-    region: str
-    stage: str
     ledger_table: str
     pagerduty_api_secret_id: str
     pagerduty_api_url: str
@@ -140,8 +127,6 @@ class ReportSettings:
     @classmethod
     def from_env(cls) -> ReportSettings:
         return cls(
-            region=region(),
-            stage=optional("STAGE"),
             ledger_table=required("LEDGER_TABLE"),
             pagerduty_api_secret_id=required("PAGERDUTY_API_SECRET_ID"),
             pagerduty_api_url=optional("PAGERDUTY_API_URL", PAGERDUTY_API_URL),
@@ -155,14 +140,12 @@ class ReportSettings:
 class ReceiveWebhookSettings:
     """What ``receive_webhook`` needs: the secrets it checks with, and what it starts."""
 
-    region: str
     state_machine_arn: str
     pagerduty_webhook_secret_id: str
 
     @classmethod
     def from_env(cls) -> ReceiveWebhookSettings:
         return cls(
-            region=region(),
             state_machine_arn=required("STATE_MACHINE_ARN"),
             pagerduty_webhook_secret_id=required("PAGERDUTY_WEBHOOK_SECRET_ID"),
         )

@@ -81,8 +81,6 @@ class Reporter:
         self._aws = aws
         self._inbox = aws.sqs.create_queue(QueueName=uuid.uuid4().hex)["QueueUrl"]
         self.settings = ReportSettings(
-            region="us-east-1",
-            stage="test",
             ledger_table=aws.table(),
             pagerduty_api_secret_id=aws.secret({"token": TOKEN, "from": EMAIL, "routing_key": "r" * 32}),
             pagerduty_api_url=url,

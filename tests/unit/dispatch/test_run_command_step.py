@@ -25,7 +25,7 @@ from taskmedic.steps import run_command
 from taskmedic.steps.on_node import OnNode
 from taskmedic.steps.run_command import run
 
-SETTINGS = RunCommandSettings(region="us-east-1", ledger_table="ledger", evidence_bucket="evidence")
+SETTINGS = RunCommandSettings(ledger_table="ledger", evidence_bucket="evidence")
 RUN = {"execution_arn": "arn:x:run-1", "execution_name": "run-1", "started_at": "", "state_machine_arn": ""}
 
 

@@ -24,9 +24,7 @@ from taskmedic.settings import ReceiveWebhookSettings
 from taskmedic.steps import receive_webhook
 from taskmedic.steps.receive_webhook import execution_name, run
 
-SETTINGS = ReceiveWebhookSettings(
-    region="eu-west-1", state_machine_arn=MACHINE, pagerduty_webhook_secret_id="webhook"
-)
+SETTINGS = ReceiveWebhookSettings(state_machine_arn=MACHINE, pagerduty_webhook_secret_id="webhook")
 SECRETS = {"signing_secrets": ["old", SECRET], "bearer_secrets": []}
 EVENTS = Path(__file__).parents[3] / "events" / "pagerduty"
 

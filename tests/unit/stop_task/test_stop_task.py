@@ -22,7 +22,7 @@ from taskmedic.domain.errors import (
 from taskmedic.settings import StopTaskSettings
 from taskmedic.steps import stop_task
 
-SETTINGS = StopTaskSettings(region="us-east-1", ledger_table="ledger")
+SETTINGS = StopTaskSettings(ledger_table="ledger")
 CLUSTER = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
 NOW = datetime.now(UTC)
 

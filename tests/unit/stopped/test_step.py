@@ -12,7 +12,7 @@ from taskmedic.domain.errors import AccessDenied, ClusterNotFound, StepInvalid
 from taskmedic.settings import CollectStoppedTasksSettings
 from taskmedic.steps import collect_stopped_tasks
 
-SETTINGS = CollectStoppedTasksSettings("eu-west-1", "ledger", "evidence")
+SETTINGS = CollectStoppedTasksSettings("ledger", "evidence")
 SPEC = {"cluster": "", "service": "", "family": "", "tasks": [], "since_s": 3600, "log_lines": 50}
 KEY = "stopped-tasks/prod/orders/2026-03-04/0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 EVENT = (

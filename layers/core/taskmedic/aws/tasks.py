@@ -25,7 +25,6 @@ class TaskState:
     arn: str
     cluster_arn: str
     last_status: str
-    desired_status: str = ""
     service: str = ""
     stop_code: str = ""
     stopped_reason: str = ""
@@ -131,7 +130,6 @@ def _state(task: dict[str, Any]) -> TaskState:
         arn=task["taskArn"],
         cluster_arn=task["clusterArn"],
         last_status=task["lastStatus"],
-        desired_status=task.get("desiredStatus", ""),
         service=name if kind == "service" else "",
         stop_code=task.get("stopCode", ""),
         stopped_reason=task.get("stoppedReason", ""),

@@ -19,7 +19,6 @@ from taskmedic.domain.stops import OWN_STOP_PREFIX
 
 DRILL_SOURCE = "taskmedic.drill"
 ECS_SOURCES = ("aws.ecs", DRILL_SOURCE)
-ECS_DETAIL_TYPE = "ECS Task State Change"
 
 
 @dataclass(frozen=True)
