@@ -19,7 +19,7 @@ from tests.unit.pagerduty.scripted_pool import (
 
 from taskmedic.domain.errors import PagerDutyRefused, PagerDutyUnavailable, SettingMissing
 from taskmedic.pagerduty.client import Client, Credentials
-from taskmedic.pagerduty.http import Ambiguous
+from taskmedic.pagerduty.http import Ambiguous, Patience
 
 INCIDENT = {"incident": {"id": "Q1", "status": "triggered"}}
 NOTE = {"note": {"id": "PN1"}}
@@ -253,6 +253,16 @@ def test_it_gives_up_when_the_time_is_used_up_and_no_request_takes_longer() -> N
     assert all(
         timeout.read_timeout is not None and timeout.read_timeout <= 3 for timeout in world.pool.timeouts
     )
+
+
+def test_patience_may_be_shortened_but_not_lengthened() -> None:
+    left = 100.0
+    patience = Patience(remaining=lambda: left)
+
+    assert patience.within(5).remaining() <= 5
+    left = 3.0
+    assert patience.within(5).remaining() == 3.0
+    assert patience.within(-1).waited(0) is False
 
 
 # refusals

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -76,9 +76,6 @@ class Target:
     cluster: str = ""
     service: str = ""
     task: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        return asdict(self)
 
     def within(self, other: Target) -> bool:
         """Whether ``other`` says everything this says."""
