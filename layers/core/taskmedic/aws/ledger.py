@@ -118,10 +118,6 @@ class Ledger:
         ):  # fmt: skip
             self._put(f"trigger#{key}", f"repeat#{run}", item, KEEP_TRIGGER_S)
 
-    def decision(self, key: str) -> dict[str, Any]:
-        """The decision on a trigger; empty when the trigger was never seen."""
-        return self._get(f"trigger#{key}", "decision")
-
     # stops and actions of a service
 
     def record_stop(
