@@ -9,34 +9,37 @@ import click
 
 from taskmedic.domain.errors import TaskmedicError
 
-# command → module:function. One module a command, under cli/taskmedic_cli/commands.
+# command → what it does, in a line. Each is a function of that name in a module of that name.
 COMMANDS = {
-    "check": "check:check",
-    "demo": "demo:demo",
-    "explain": "explain:explain",
-    "local": "local:local",
-    "nodes": "nodes:nodes",
-    "run": "run:run",
-    "runbook": "runbook:runbook",
-    "send": "send:send",
-    "stop": "stop:stop",
-    "stopped": "stopped:stopped",
+    "check": "Tells whether commands can be run in containers, and if not, what to change.",
+    "demo": "Plays five incidents on the local cloud.",
+    "explain": "Tells why a task stopped, from a file.",
+    "local": "Runs the local cloud until Ctrl-C.",
+    "nodes": "Lists running containers.",
+    "run": "Runs a command in containers.",
+    "runbook": "Lists, shows, validates and runs runbooks.",
+    "send": "Sends an event, a webhook or a manual start from a file.",
+    "stop": "Stops a task and waits until ECS says STOPPED.",
+    "stopped": "Tells why tasks of a cluster or service stopped.",
 }
 
 
 class LazyGroup(click.Group):
-    """Lists every command, imports the one that is called."""
+    """Imports a command when it is called; the list of all needs none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted(COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module, function = COMMANDS[cmd_name].split(":")
-        command = getattr(importlib.import_module(f"taskmedic_cli.commands.{module}"), function)
+        command = getattr(importlib.import_module(f"taskmedic_cli.commands.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -104,8 +104,11 @@ def test_the_event_of_a_stop_is_diagnosed_and_remembered(
     cloud.world.strike("out_of_memory", cluster="prod", service="checkout")
 
     def remembered() -> list[dict[str, Any]]:
-        (table,) = aws("dynamodb").list_tables()["TableNames"]
-        pages = aws("dynamodb").get_paginator("scan").paginate(TableName=table)
+        pages = (
+            aws("dynamodb")
+            .get_paginator("scan")
+            .paginate(TableName=cloud.deployment.outputs["LedgerTableName"])
+        )
         items: list[dict[str, Any]] = [item for page in pages for item in page["Items"]]
         return [item for item in items if item["sk"]["S"].startswith("stop#")]
 

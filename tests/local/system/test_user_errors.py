@@ -84,7 +84,7 @@ def test_no_signature_is_refused(cloud):
 
 
 def test_a_body_of_300_kb_is_refused(cloud):
-    reason = "the body is over 262144 bytes; PagerDuty sends none of that size"
+    reason = "over 262144 bytes; PagerDuty sends no body of that size"
     assert posted(cloud, b'{"event": {}}'.ljust(300_000)) == (413, reason)
 
 

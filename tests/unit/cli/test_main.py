@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,21 @@ def test_help_lists_every_command_of_the_design() -> None:
         "runbook",
     ):
         assert f"\n  {command} " in shown.output
+
+
+def test_help_imports_no_command() -> None:
+    script = (
+        "import sys; from click.testing import CliRunner; from taskmedic_cli.main import cli;"
+        "CliRunner().invoke(cli, ['--help']);"
+        "print([name for name in sys.modules if 'commands' in name or name == 'boto3'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_each_command_is_there_under_its_name(name: str) -> None:
+    assert CliRunner().invoke(main.cli, [name, "--help"]).exit_code == 0
 
 
 @pytest.mark.parametrize(
