@@ -90,6 +90,7 @@ class LocalCloud:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._server.closing = True
         self._parts.close()
 
     @property

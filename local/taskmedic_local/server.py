@@ -86,7 +86,9 @@ class _Handler(MotoRequestHandler):
             finally:
                 cast(Any, getattr(result, "close", lambda: None))()
         except Exception:
-            log.exception("%s %s failed", self.command, self.path)
+            # What is under way when the cloud closes, breaks off: that is no trouble.
+            level = logging.DEBUG if self._cloud.closing else logging.ERROR
+            log.log(level, "%s %s failed", self.command, self.path, exc_info=True)
             return (
                 "500 Internal Server Error",
                 [("Content-Type", "text/plain")],
@@ -166,6 +168,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
             PortInUse: another program has it.
         """
         self.app = app
+        self.closing = False
         self._upgrades: dict[str, UpgradeHandler] = {}
         self._connections: set[socket.socket] = set()
         self._connections_lock = threading.Lock()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import boto3
 import psutil
 import pytest
 import urllib3
@@ -37,6 +38,12 @@ def test_local_says_where_it_is_and_leaves_no_process_and_no_file(env, tmp_path)
     assert urllib3.request("GET", info["pagerduty_url"], retries=False).status == 200
     children = psutil.Process(program.pid).children(recursive=True)
     assert children
+    states = boto3.client("stepfunctions", endpoint_url=info["endpoint"])
+    for _ in range(5):  # what is under way breaks off without a word
+        machine = info["state_machines"]["remediation"]
+        states.start_execution(
+            stateMachineArn=machine, input='{"runbook": "list-nodes", "options": {"cluster": "prod"}}'
+        )
 
     program.send_signal(signal.SIGINT)
     out, err = program.communicate(timeout=60)
