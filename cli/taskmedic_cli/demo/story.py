@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.rule import Rule
@@ -50,8 +50,11 @@ class Story:
 
     def heading(self, scene: Scene, opening: str) -> None:
         self._out.print()
-        self._out.print(Rule(f"[bold]({scene.key}) {escape(scene.title)}[/]", align="left", style="cyan"))
-        self._out.print(escape(opening))
+        title = f"({scene.key}) {escape(scene.title)}"
+        self._out.print(
+            Rule(f"[bold]{title}[/]", align="left", style="cyan") if self._out.is_terminal else f"== {title}"
+        )
+        self._out.print(escape(opening), soft_wrap=True)
         self._out.print()
 
     def say(self, text: str) -> None:
@@ -80,29 +83,29 @@ class Story:
 
     def diagnosis(self, diagnosis: Mapping[str, Any]) -> None:
         """Advice comes first: it is what is read at 3 a.m."""
-        parts = [
-            Text(diagnosis["title"], style="bold"),
-            Text(diagnosis["cause"]),
-            Text("What to do", style="bold green"),
-            *(Text(f"{n}. {advice}") for n, advice in enumerate(diagnosis["advice"], 1)),
-            Text("Evidence", style="bold yellow"),
-            *(Text(f"- {line}") for line in diagnosis["evidence"]),
+        lines = [
+            (diagnosis["title"], "bold"),
+            (diagnosis["cause"], ""),
+            ("What to do", "bold green"),
+            *((f"{n}. {advice}", "") for n, advice in enumerate(diagnosis["advice"], 1)),
+            ("Evidence", "bold yellow"),
+            *((f"- {line}", "") for line in diagnosis["evidence"]),
         ]
-        title = f"{diagnosis['category']} ({diagnosis['confidence']})"
-        self._panel(Group(*parts), title, "yellow")
+        self._panel(lines, f"{diagnosis['category']}, confidence {diagnosis['confidence']}", "yellow")
 
     def output(self, result: Mapping[str, Any]) -> None:
         """The head of one container's output."""
-        lines = str(result.get("head") or "").splitlines()
+        lines = str(result.get("head") or "").strip("\n").splitlines()
         shown = lines[:OUTPUT_LINES]
         if len(lines) > len(shown):
             shown.append(f"… {len(lines) - len(shown)} more lines")
         code = result.get("exit_code")
         ended = f"{result['outcome']}" + (f" {code}" if code is not None else "")
-        self._panel(Text("\n".join(shown) or "(no output)"), f"{result['node']}: {ended}", "blue")
+        self._panel([(line, "") for line in shown or ["(no output)"]], f"{result['node']}: {ended}", "blue")
 
     def note(self, content: str) -> None:
-        self._panel(Text(content), "note on the incident, as PagerDuty shows it", "green", width=86)
+        lines = [(line, "") for line in content.splitlines()]
+        self._panel(lines, "note on the incident, as PagerDuty shows it", "green", width=86)
 
     def checks(self, scene: Scene) -> None:
         self._out.print()
@@ -123,7 +126,15 @@ class Story:
                 f"[bold green]All {len(scenes)} scenes ended as they should[/], in {seconds:.1f} s."
             )
 
-    def _panel(self, body: Any, title: str, style: str, width: int | None = None) -> None:
+    def _panel(
+        self, lines: Sequence[tuple[str, str]], title: str, style: str, width: int | None = None
+    ) -> None:
+        """Lines, each with its style, under a title: in a frame on a terminal, indented elsewhere."""
+        if not self._out.is_terminal:
+            text = "\n".join(f"    {line}".rstrip() for line, _ in lines)
+            self._out.print(f"  [{title}]\n{text}", markup=False, soft_wrap=True)
+            return
+        body = Text("\n").join(Text(line, style=line_style) for line, line_style in lines)
         self._out.print(
             Panel(
                 body, title=escape(title), title_align="left", border_style=style, width=width, padding=(0, 1)
