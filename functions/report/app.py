@@ -3,10 +3,8 @@
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from taskmedic.aws.clients import Clients
-from taskmedic.pagerduty.http import Patience
 from taskmedic.settings import ReportSettings
 from taskmedic.steps import report
 
@@ -17,8 +15,7 @@ settings, clients = ReportSettings.from_env(), Clients()
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    patience = Patience(remaining=lambda: context.get_remaining_time_in_millis() / 1000)
-    done = report.run(event, settings, clients, patience)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    done = report.run(event, settings, clients, lambda: context.get_remaining_time_in_millis() / 1000)
     metrics.add_metric(name="ReportChannels", unit="Count", value=len(done.get("channels", [])))
     return done

@@ -92,8 +92,8 @@ class Reporter:
 
     def once(self, event: dict[str, Any], *, remaining: float = 60.0) -> dict[str, Any]:
         """One call of the function. Waiting takes no time; no answer within 0.3 s is none."""
-        patience = Patience(remaining=lambda: remaining, sleep=lambda _: None, answer_s=0.3)
-        return report.run(event, self.settings, self._aws.clients, patience)
+        patience = Patience(sleep=lambda _: None, answer_s=0.3)
+        return report.run(event, self.settings, self._aws.clients, lambda: remaining, patience)
 
     def __call__(self, event: dict[str, Any], tries: int = 4) -> dict[str, Any] | None:
         """Retry and Catch of the state ``Report``: None when the report went to the queue."""

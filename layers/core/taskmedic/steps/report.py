@@ -40,7 +40,8 @@ def run(
     event: Mapping[str, Any],
     settings: ReportSettings,
     clients: Clients,
-    patience: Patience | None = None,
+    remaining: Callable[[], float],
+    patience: Patience = Patience(),  # noqa: B008 - frozen
 ) -> dict[str, Any]:
     """Reports one run, or the undelivered reports that a redrive brings back.
 
@@ -49,7 +50,8 @@ def run(
             such bodies.
         settings: The function's.
         clients: For SNS, DynamoDB and Secrets Manager.
-        patience: How long PagerDuty may take.
+        remaining: Seconds that the function has left.
+        patience: How to wait for PagerDuty within that time.
 
     Returns:
         ``{"channels": [{channel, status, detail}], "headline"}``; for SQS ``{"batchItemFailures": [...]}``.
@@ -60,7 +62,7 @@ def run(
         SettingMissing, AwsError: PagerDuty's secret cannot be read.
     """
     ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
-    tools = _Tools(settings, clients, ledger, patience or Patience())
+    tools = _Tools(settings, clients, ledger, replace(patience, remaining=remaining))
     return _redriven(event["Records"], tools) if "Records" in event else _reported(event, tools)
 
 
