@@ -11,7 +11,7 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 
-from taskmedic.aws.ledger import Ledger, stamp
+from taskmedic.aws.ledger import RECENT_STOPS, Ledger, stamp
 from taskmedic.domain.errors import AwsRefused
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -134,6 +134,23 @@ def test_stops_of_a_service_come_back_oldest_first_and_only_since_then(ledger: L
 
     assert [stop["at"] for stop in stops] == ["2026-11-21T11:30:00.000Z", "2026-11-21T11:50:00.000Z"]
     assert stops[0]["category"] == "container.oom_killed"
+
+
+def test_of_a_storm_of_stops_only_the_newest_are_read(ledger: Ledger, dynamodb: Any) -> None:
+    for second in range(RECENT_STOPS + 5):
+        at = NOON + timedelta(seconds=second)
+        ledger.record_stop(
+            "prod", "checkout", f"{TASK}{second}", at, category="c", revision="r", execution_arn=FIRST
+        )
+    asked: list[dict[str, Any]] = []
+    dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: asked.append(params)
+    )
+
+    stops = ledger.recent_stops("prod", "checkout", NOON)
+
+    assert [stops[0]["task"], stops[-1]["task"]] == [f"{TASK}5", f"{TASK}{RECENT_STOPS + 4}"]
+    assert [query["Limit"] for query in asked] == [RECENT_STOPS]
 
 
 def test_one_stop_written_twice_is_one_stop(ledger: Ledger) -> None:

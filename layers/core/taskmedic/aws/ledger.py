@@ -32,6 +32,8 @@ DAY_S = 24 * 60 * 60
 KEEP_TRIGGER_S = 90 * DAY_S
 KEEP_STOP_S = 30 * DAY_S
 KEEP_LOCK_S = DAY_S
+# What is read of a service's stops, at most: a storm of stops must not make each of them dearer than the last.
+RECENT_STOPS = 200
 
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
@@ -141,8 +143,8 @@ class Ledger:
         self._put(_service_key(cluster, service), f"stop#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S)
 
     def recent_stops(self, cluster: str, service: str, since: datetime) -> list[dict[str, Any]]:
-        """The stops of the service since then, oldest first, each with its time ``at`` as text."""
-        return self._since(cluster, service, "stop", since)
+        """The service's newest stops since then, up to 200, oldest first, each with its time ``at`` as text."""
+        return self._since(cluster, service, "stop", since, RECENT_STOPS)
 
     def record_action(
         self, cluster: str, service: str, task: str, at: datetime, *, reason: str, execution_arn: str
@@ -152,7 +154,7 @@ class Ledger:
         self._put(_service_key(cluster, service), f"action#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S)
 
     def recent_actions(self, cluster: str, service: str, since: datetime) -> list[dict[str, Any]]:
-        """Our own stops in the service since then, oldest first, each with its time ``at`` as text."""
+        """All our own stops in the service since then, oldest first, each with its time ``at`` as text."""
         return self._since(cluster, service, "action", since)
 
     # locks and halts
@@ -239,7 +241,9 @@ class Ledger:
             answer = self._dynamodb.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
         return _plain(answer.get("Item", {}))
 
-    def _since(self, cluster: str, service: str, kind: str, since: datetime) -> list[dict[str, Any]]:
+    def _since(
+        self, cluster: str, service: str, kind: str, since: datetime, limit: int | None = None
+    ) -> list[dict[str, Any]]:
         pk = _service_key(cluster, service)
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
@@ -250,10 +254,12 @@ class Ledger:
                 ":last": {"S": f"{kind}#~"},
             },
             ConsistentRead=True,
+            ScanIndexForward=False,
+            PaginationConfig={"MaxItems": limit, "PageSize": limit},
         )
         with translated("cannot read the ledger", pk):
             found = [_plain(item) for page in pages for item in page["Items"]]
-        return [{**item, "at": item["sk"].split("#")[1]} for item in found]
+        return [{**item, "at": item["sk"].split("#")[1]} for item in reversed(found)]
 
 
 def _service_key(cluster: str, service: str) -> str:
