@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs
 
 from taskmedic_local.answers import Environ, StartResponse, body_of
 from taskmedic_local.functions import ACCOUNT
@@ -51,7 +52,7 @@ class HttpApi:
 
 
 def payload(environ: Environ, body: bytes) -> dict[str, Any]:
-    """The event of format 2.0 for a request: header names in lower case, repeated ones joined by a comma."""
+    """The event of format 2.0 for a request: header names in lower case, what is repeated joined by a comma."""
     headers = {
         name[5:].replace("_", "-").lower(): v for name, v in environ.items() if name.startswith("HTTP_")
     }
@@ -91,6 +92,8 @@ def payload(environ: Environ, body: bytes) -> dict[str, Any]:
         },
         "isBase64Encoded": not text and bool(body),
     }
+    if query := parse_qs(event["rawQueryString"], keep_blank_values=True):
+        event["queryStringParameters"] = {name: ",".join(values) for name, values in query.items()}
     if body:
         event["body"] = encoded
     return event

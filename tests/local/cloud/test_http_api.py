@@ -36,13 +36,18 @@ def test_the_function_gets_an_event_of_format_2():
     api = answering({"statusCode": 202})
 
     api.client.post(
-        "/hook?a=1&b=2",
+        "/hook?a=1&b=2&b=%203",
         data=b'{"x": 1}',
         headers={"X-Signature": "v1=ab", "Content-Type": "application/json"},
     )
 
     (event,) = api.events
-    assert (event["version"], event["routeKey"], event["rawQueryString"]) == ("2.0", "POST /hook", "a=1&b=2")
+    assert (event["version"], event["routeKey"], event["rawQueryString"]) == (
+        "2.0",
+        "POST /hook",
+        "a=1&b=2&b=%203",
+    )
+    assert event["queryStringParameters"] == {"a": "1", "b": "2, 3"}
     assert event["headers"]["x-signature"] == "v1=ab"
     assert (event["body"], event["isBase64Encoded"]) == ('{"x": 1}', False)
     assert event["requestContext"]["http"]["method"] == "POST"
@@ -67,6 +72,7 @@ def test_an_empty_body_is_left_out():
     api.client.post("/hook")
 
     assert "body" not in api.events[0]
+    assert "queryStringParameters" not in api.events[0]
 
 
 def test_the_functions_status_headers_and_body_come_back():
