@@ -10,23 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-# Events that carry the incident itself. The others (notes, status updates, field values, responders,
-# workflows, tasks, roles, conference bridges) tell of things done to an incident, many of them by us.
-TRIGGERING: Final = frozenset(
-    {
-        "incident.triggered",
-        "incident.acknowledged",
-        "incident.unacknowledged",
-        "incident.resolved",
-        "incident.reopened",
-        "incident.escalated",
-        "incident.delegated",
-        "incident.reassigned",
-        "incident.priority_updated",
-        "incident.service_updated",
-        "incident.incident_type.changed",
-    }
-)
+from taskmedic.domain.incident_events import TRIGGERING
+
 # In every note of ours; what is followed by the execution's name tells one run's note from another's.
 MARK: Final = "taskmedic-run:"
 

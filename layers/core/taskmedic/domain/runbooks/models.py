@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from taskmedic.domain.errors import FilterInvalid
+from taskmedic.domain.incident_events import TRIGGERING
 from taskmedic.domain.node_source import NodesSpec
 from taskmedic.domain.nodes import attribute_named
 from taskmedic.domain.runbooks.fields import Duration, Model, Name, Pattern, Text, Texts
@@ -26,6 +28,15 @@ class PagerDutyRule(Model):
     service: Texts = ["*"]
     title: Pattern = ""
     urgency: list[Literal["high", "low"]] = []
+
+    @field_validator("event")
+    @classmethod
+    def _may_start_something(cls, events: list[str]) -> list[str]:
+        """A type that nothing is started by would be a runbook that silently never runs."""
+        for event in events:
+            if not any(fnmatchcase(known, event) for known in TRIGGERING):
+                raise ValueError(f"{event!r} starts nothing; known are {', '.join(sorted(TRIGGERING))}")
+        return events
 
 
 class TaskStoppedRule(Model):
