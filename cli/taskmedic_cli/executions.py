@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from taskmedic.aws.errors import translated
 from taskmedic.domain.errors import AwsRefused, InputError
+from taskmedic_cli.common import console, print_json
 
 T = TypeVar("T")
 
@@ -165,6 +167,17 @@ def show(out: Console, execution: Execution) -> None:
         for channel in (answer.get("report") or {}).get("channels", [])
     ]
     out.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def tell(client: Any, arn: str, *, wait_s: float | None, as_json: bool) -> None:
+    """Shows the execution as it is now; with ``wait_s`` once it has ended, and exits 1 if it failed."""
+    done = describe(client, arn) if wait_s is None else wait(client, arn, seconds=wait_s)
+    if as_json:
+        print_json(done.to_json())
+    else:
+        show(console(), done)
+    if wait_s is not None and not succeeded(done):
+        sys.exit(1)
 
 
 def poll(ready: Callable[[], T | None], *, seconds: float) -> T | None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 from rich.table import Table
-from taskmedic.domain.runbooks.loading import load_folder, load_text
 
 from taskmedic.domain.errors import InputError, RunbookInvalid
+from taskmedic.domain.runbooks.loading import load_folder, load_text
 from taskmedic_cli import executions
 from taskmedic_cli.common import aws_options, clients_for, console, print_json
 
@@ -131,10 +131,4 @@ def run(
     given = {"runbook": name, "options": parse_options(pairs), "dry_run": dry_run}
     states = clients_for(profile, regions[0] if regions else None).get("stepfunctions")
     arn = executions.start(states, state_machine or executions.machine_arn(states), given)
-    done = executions.wait(states, arn, seconds=timeout) if wait else executions.describe(states, arn)
-    if as_json:
-        print_json(done.to_json())
-    else:
-        executions.show(console(), done)
-    if wait and not executions.succeeded(done):
-        sys.exit(1)
+    executions.tell(states, arn, wait_s=timeout if wait else None, as_json=as_json)

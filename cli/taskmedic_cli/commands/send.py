@@ -19,7 +19,7 @@ from taskmedic.aws.errors import translated
 from taskmedic.domain.errors import ActionFailed, AwsUnreachable, InputError
 from taskmedic.domain.triggers import DRILL_SOURCE
 from taskmedic_cli import executions, stack
-from taskmedic_cli.common import aws_options, clients_for, console, print_json
+from taskmedic_cli.common import aws_options, clients_for
 
 ANSWER_WITHIN_S = 30.0
 
@@ -154,10 +154,4 @@ def send(
     states = clients.get("stepfunctions")
     machine = state_machine or executions.machine_arn(states)
     arn = start_from(clients, given, machine, stack_name)
-    done = executions.wait(states, arn, seconds=timeout) if wait else executions.describe(states, arn)
-    if as_json:
-        print_json(done.to_json())
-    else:
-        executions.show(console(), done)
-    if wait and not executions.succeeded(done):
-        sys.exit(1)
+    executions.tell(states, arn, wait_s=timeout if wait else None, as_json=as_json)
