@@ -51,9 +51,14 @@ def test_help_imports_no_command() -> None:
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", main.COMMANDS)
-def test_each_command_is_there_under_its_name(name: str) -> None:
-    assert CliRunner().invoke(main.cli, [name, "--help"]).exit_code == 0
+def test_each_command_is_there_under_its_name() -> None:
+    # In a process of its own: the demo's module brings the local cloud with it.
+    script = (
+        "from click.testing import CliRunner; from taskmedic_cli.main import COMMANDS, cli;"
+        "print([name for name in COMMANDS if CliRunner().invoke(cli, [name, '--help']).exit_code])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(
