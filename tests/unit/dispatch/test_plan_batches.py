@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 
 import pytest
@@ -73,6 +74,19 @@ def test_a_few_nodes_with_enough_threads_need_one_call() -> None:
 
     assert len(plan.batches) == 1
     assert plan.threads == 40
+
+
+@pytest.mark.parametrize(("count", "threads"), [(500, 50), (200, 20), (1000, 100), (100, 7)])
+@pytest.mark.parametrize("note", ["", "x" * 1_500])
+def test_calls_after_one_another_take_no_more_rounds_than_one_call_without_end(
+    count: int, threads: int, note: str
+) -> None:
+    plan = plan_batches(some_nodes(count, note=note), {"threads": threads}, 60)
+
+    free_at = [0] * plan.map_concurrency
+    for batch in plan.batches:
+        heapq.heapreplace(free_at, free_at[0] + -(-len(batch) // plan.threads))
+    assert max(free_at) == -(-count // threads)
 
 
 def test_all_threads_are_used_however_many_calls_they_need() -> None:

@@ -22,7 +22,6 @@ CALL_BUDGET_S = (
 NODE_OVERHEAD_S = 140  # beside the command itself, at worst: the lock, throttling, the start, the end
 MAX_TIMEOUT_S = CALL_BUDGET_S - NODE_OVERHEAD_S
 MAX_SESSIONS_PER_CALL = 50
-MAX_BATCH_NODES = 100
 MAX_BATCH_BYTES = (
     120_000  # as JSON; Step Functions hands 256 KiB to a state, and the trigger and outcomes travel too
 )
@@ -88,7 +87,7 @@ def plan_batches(
         return DispatchPlan(batches=(), threads=1, map_concurrency=1)
     threads = 1 if first_success else max(1, int((dispatch or {}).get("threads") or 1))
     largest = max(len(json.dumps(node.to_json())) for node in nodes)
-    most = max(1, min(MAX_BATCH_NODES, MAX_BATCH_BYTES // largest))
+    most = max(1, MAX_BATCH_BYTES // largest)
     rounds_per_call = int(CALL_BUDGET_S // (timeout_s + NODE_OVERHEAD_S))
     lanes, each, size = _shape(len(nodes), threads, rounds_per_call, most)
     batches: list[tuple[T, ...]] = []
@@ -117,14 +116,20 @@ def _shape(count: int, threads: int, rounds_per_call: int, most: int) -> tuple[i
     """Lanes (calls side by side), threads of each, nodes of a batch: the shape that ends first.
 
     Time is counted in rounds of one command. A call ends only with its slowest node, while its other threads
-    have nothing to do: that counts as half a round. Among equals the one with the fewest lanes wins.
+    have nothing to do: that counts as half a round, and a round that is not full as a whole one. So batches
+    are of whole rounds where there is room. Among equals the shape with the fewest lanes wins.
     """
     best: tuple[tuple[float, int], tuple[int, int, int]] | None = None
     for lanes in range(1, min(threads, count, MAX_LANES) + 1):
         each = min(threads // lanes, MAX_SESSIONS_PER_CALL)
-        calls_in_a_row = _ceil(count, lanes * min(each * rounds_per_call, most))
+        room = min(each * rounds_per_call, most)
+        calls_in_a_row = _ceil(count, lanes * room)
         size = _ceil(count, lanes * calls_in_a_row)
-        cost = (calls_in_a_row * (size / each + 0.5), lanes)
+        if (whole_rounds := each * _ceil(size, each)) <= room:
+            size = whole_rounds
+        full_calls, rest = divmod(count, lanes * size)
+        rounds = full_calls * _ceil(size, each) + _ceil(_ceil(rest, lanes), each)
+        cost = (rounds + 0.5 * calls_in_a_row, lanes)
         if best is None or cost < best[0]:
             best = (cost, (lanes, each, size))
     assert best is not None
