@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing of everything that reads what an agent sends. Needs ``pip install atheris``.
+"""Coverage-guided fuzzing of everything that reads what an agent sends (atheris: Linux on x86-64).
 
     python benchmarks/fuzz_frames.py -max_total_time=60
 
-Options are libFuzzer's. A finding is any exception but FrameInvalid: it ends the run with a traceback and
+Options are libFuzzer's; without any it goes on for 20 seconds. A finding is any exception but FrameInvalid: it ends the run with a traceback and
 leaves the input in a file. The same is tested with Hypothesis in tests/unit/ssm, which needs nothing.
 """
 
@@ -72,5 +72,5 @@ def a_frame(recipe: atheris.FuzzedDataProvider) -> bytes:
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, one_input)
+    atheris.Setup(sys.argv if len(sys.argv) > 1 else [sys.argv[0], "-max_total_time=20"], one_input)
     atheris.Fuzz()
