@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
 
 from taskmedic.aws.clients import Access
 from taskmedic.aws.exec import (
@@ -19,6 +27,7 @@ from taskmedic.aws.exec import (
     backing_off,
     target_id,
 )
+from taskmedic.domain.command import StreamSession
 from taskmedic.domain.dispatch import NODE_OVERHEAD_S
 from taskmedic.domain.errors import (
     AccessDenied,
@@ -107,18 +116,68 @@ async def test_the_session_is_what_ecs_answers(executor: Executor) -> None:
         (refused("AccessDeniedException"), AccessDenied),
         (refused("ServerException", 500), CommandMayHaveRun),
         (ReadTimeoutError(endpoint_url="x"), CommandMayHaveRun),
+        (ConnectionClosedError(endpoint_url="x"), CommandMayHaveRun),
+        (HTTPClientError(error="half an answer"), CommandMayHaveRun),
+        (ResponseParserError("tokenValue: hush"), CommandMayHaveRun),
+        ({}, CommandMayHaveRun),
         (ConnectTimeoutError(endpoint_url="x"), AwsUnreachable),
     ],
 )
 async def test_what_is_no_throttling_is_asked_only_once(
-    executor: Executor, failure: Exception, error: type[TaskmedicError]
+    executor: Executor, failure: Any, error: type[TaskmedicError]
 ) -> None:
     clients = FakeClients(failure)
 
-    with pytest.raises(error):
+    with pytest.raises(error) as raised:
         await calls(clients, executor).open("echo hi")
 
     assert len(clients.asked) == 1
+    assert "hush" not in raised.value.text()
+
+
+class TestCancelled:
+    """Ctrl-C, while ExecuteCommand waits for a thread or for its answer."""
+
+    async def test_before_the_call_is_made_it_is_not_made(self) -> None:
+        clients, busy = FakeClients(ANSWER), threading.Event()
+        with ThreadPoolExecutor(1) as executor:
+            executor.submit(busy.wait)
+            opening = asyncio.create_task(calls(clients, executor).open("echo hi"))
+            await asyncio.sleep(0)
+
+            opening.cancel()
+
+            with pytest.raises(asyncio.CancelledError):
+                await opening
+            busy.set()
+        assert clients.asked == []
+
+    @pytest.mark.parametrize("answer", [ANSWER, refused("ThrottlingException")])
+    async def test_once_the_call_is_made_its_session_comes_back_and_it_is_not_repeated(
+        self, answer: Any
+    ) -> None:
+        asked, may_answer = threading.Event(), threading.Event()
+
+        class SlowClients(FakeClients):
+            def execute_command(self, **request: Any) -> Any:
+                asked.set()
+                may_answer.wait()
+                return super().execute_command(**request)
+
+        clients = SlowClients(answer)
+        with ThreadPoolExecutor(1) as executor:
+            opening = asyncio.create_task(calls(clients, executor).open("echo hi"))
+            await asyncio.to_thread(asked.wait)
+            opening.cancel()
+            await asyncio.sleep(0)
+            may_answer.set()
+            (came,) = await asyncio.gather(opening, return_exceptions=True)
+
+        if answer is ANSWER:
+            assert isinstance(came, StreamSession)
+        else:
+            assert isinstance(came, asyncio.CancelledError)
+        assert len(clients.asked) == 1
 
 
 async def test_the_remedy_is_a_command_to_paste(executor: Executor) -> None:

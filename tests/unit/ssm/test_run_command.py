@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -405,6 +406,8 @@ class TestASessionThatIsEnded:
         really_open = agent.open_session
 
         async def slowly(command_line: str) -> StreamSession:
+            with suppress(asyncio.CancelledError):  # the call is made, and its answer comes
+                await asyncio.Event().wait()
             await opening.wait()
             return await really_open(command_line)
 
@@ -418,6 +421,24 @@ class TestASessionThatIsEnded:
             await task
 
         assert agent.terminated == [SESSION]
+
+    async def test_one_that_was_not_asked_for_yet_is_not_asked_for_any_more(self) -> None:
+        agent = ScriptedAgent()
+        really_open = agent.open_session
+
+        async def later(command_line: str) -> StreamSession:
+            await asyncio.Event().wait()  # for a free thread, or after throttling
+            return await really_open(command_line)
+
+        agent.open_session = later  # type: ignore[method-assign]
+        task = asyncio.ensure_future(run(agent))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 5)
+
+        assert agent.command_lines == []
+        assert agent.terminated == []
 
     async def test_when_the_sink_fails(self) -> None:
         class Full:

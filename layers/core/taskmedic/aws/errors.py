@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    HTTPClientError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
@@ -48,6 +49,15 @@ DENIED = frozenset(
 EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
+
+# The request went out, and what AWS made of it is not known. ResponseParserError is no BotoCoreError, and its
+# text holds the whole answer, session tokens among it.
+NO_ANSWER = (HTTPClientError, ResponseParserError)
+
+
+def no_answer_because(error: Exception) -> str:
+    """Why one of NO_ANSWER came."""
+    return "the answer was no answer of AWS" if isinstance(error, ResponseParserError) else str(error)
 
 
 def from_client_error(error: ClientError, what: str, where: str = "") -> TaskmedicError:

@@ -10,22 +10,19 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ClientError
 
 from taskmedic.aws.clients import Access, Clients
-from taskmedic.aws.errors import THROTTLING, translated
+from taskmedic.aws.errors import NO_ANSWER, THROTTLING, no_answer_because, translated
 from taskmedic.domain import nodes
 from taskmedic.domain.arns import last_part
 from taskmedic.domain.command import CommandResult, CommandSpec, DataKey, StreamSession
-from taskmedic.domain.errors import CommandMayHaveRun, ExecAgentNotReady, Throttled
+from taskmedic.domain.errors import CommandMayHaveRun, ExecAgentNotReady, TaskmedicError, Throttled
 from taskmedic.domain.nodes import Node
 from taskmedic.ssm.client import DEFAULT_LIMITS, run_command
 from taskmedic.ssm.run import Limits, OutputSink
@@ -106,8 +103,10 @@ class ExecCalls:
             ExecAgentNotReady: ECS cannot reach the container; nothing ran.
             CommandMayHaveRun: no answer came, so the command may run without anyone listening.
             AwsError: refused for another reason; nothing ran.
+            CancelledError: this task was cancelled before the call was made. Once it is made its session is
+                given back all the same, because somebody has to end it.
         """
-        return await backing_off(partial(self._off_loop, self._execute_command, command))
+        return await backing_off(partial(self._begun, command))
 
     async def data_key(self, key_id: str, encryption_context: Mapping[str, str]) -> DataKey:
         """A data key of 64 bytes for the session's encryption.
@@ -133,6 +132,17 @@ class ExecCalls:
         """
         return await self._off_loop(self._resume, session_id)
 
+    async def _begun(self, command: str) -> StreamSession:
+        call = self.executor.submit(self._execute_command, command)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(call))
+        except asyncio.CancelledError:
+            if call.cancel():  # it waited for a thread; with many containers that may be most of them
+                raise
+            with suppress(TaskmedicError):
+                return await asyncio.wrap_future(call)
+            raise
+
     async def _off_loop(self, call: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.executor, call, *arguments)
 
@@ -152,15 +162,18 @@ class ExecCalls:
                 )
             except ClientError as error:
                 raise _refusal(error, node) or error from error
-            except (ReadTimeoutError, ConnectionClosedError) as error:
-                raise _no_answer(node, str(error)) from error
-        session = answer["session"]
-        return StreamSession(
-            session_id=session["sessionId"],
-            stream_url=session["streamUrl"],
-            token=session["tokenValue"],
-            target_id=target_id(node),
-        )
+            except NO_ANSWER as error:
+                raise _no_answer(node, no_answer_because(error)) from error
+        try:
+            session = answer["session"]
+            return StreamSession(
+                session_id=session["sessionId"],
+                stream_url=session["streamUrl"],
+                token=session["tokenValue"],
+                target_id=target_id(node),
+            )
+        except KeyError as error:  # botocore takes any text with status 200 for an answer
+            raise _no_answer(node, f"what came holds no {error}") from None
 
     def _generate_data_key(self, key_id: str, encryption_context: dict[str, str]) -> DataKey:
         with translated("cannot make a data key for the session", key_id):

@@ -23,10 +23,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ClientError
 
 from taskmedic.aws.clients import Access, Clients
-from taskmedic.aws.errors import THROTTLING, translated
+from taskmedic.aws.errors import NO_ANSWER, THROTTLING, no_answer_because, translated
 from taskmedic.aws.exec import backing_off
 from taskmedic.aws.host_answer import read_answer
 from taskmedic.domain import nodes
@@ -178,9 +178,12 @@ class _HostCall:
                 )
             except ClientError as error:
                 raise _refusal(error, instance) or error from error
-            except (ReadTimeoutError, ConnectionClosedError) as error:
-                raise _no_answer(instance, str(error)) from error
-        return str(answer["Command"]["CommandId"])
+            except NO_ANSWER as error:
+                raise _no_answer(instance, no_answer_because(error)) from error
+        try:
+            return str(answer["Command"]["CommandId"])
+        except KeyError as error:  # botocore takes any text with status 200 for an answer
+            raise _no_answer(instance, f"what came holds no {error}") from None
 
     def _look(self, command_id: str, instance: str) -> Mapping[str, Any] | None:
         """The command's state; None while SSM does not know it yet, for its answers lag behind."""

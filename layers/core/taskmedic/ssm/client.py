@@ -18,7 +18,8 @@ from taskmedic.ssm.session import DataKeyWanted, Session
 from taskmedic.ssm.transport import Connect, ConnectionBroken, Transport, connect_websocket
 
 OpenSession = Callable[[str], Awaitable[StreamSession]]
-"""ecs:ExecuteCommand with this command line. Must never repeat the call after an unclear answer."""
+"""ecs:ExecuteCommand with this command line. Must never repeat the call after an unclear answer, and when it
+is cancelled after it made the call, it must come back with the session all the same."""
 Terminate = Callable[[str], Awaitable[None]]
 """ssm:TerminateSession of this session id."""
 Resume = Callable[[str], Awaitable[str | None]]
@@ -77,12 +78,15 @@ async def run_command(
 
 
 async def _opened(opening: Awaitable[StreamSession], terminate: Terminate, limits: Limits) -> StreamSession:
-    """The new session. If this task is cancelled meanwhile, the session is awaited, and ended."""
+    """The new session. If this task is cancelled meanwhile, a call not made yet is not made any more; the
+    session of one that is on its way is awaited, and ended.
+    """
     future = asyncio.ensure_future(opening)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        await asyncio.wait([future], timeout=limits.connect_s)
+        future.cancel()
+        await asyncio.wait([future], timeout=limits.start_s)
         if future.done() and not future.cancelled() and not future.exception():
             await _ended(future.result().session_id, terminate, limits)
         raise
