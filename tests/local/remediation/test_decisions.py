@@ -183,7 +183,7 @@ def test_the_kill_switch_holds_from_the_next_trigger_on(run: Any, aws: Any, outp
 
 
 def test_a_kill_switch_that_nobody_can_read_stops_everything_and_loses_nothing(
-    run: Any, aws: Any, outputs: Any, messages: Any, wait_for: Any
+    run: Any, aws: Any, outputs: Any, messages: Any, wait_for: Any, ledger: Any
 ) -> None:
     aws("ssm").put_parameter(Name=outputs["SwitchParameter"], Value="off!", Overwrite=True)
     event = sample("exit-code")
@@ -194,6 +194,13 @@ def test_a_kill_switch_that_nobody_can_read_stops_everything_and_loses_nothing(
     assert "the kill switch cannot be understood" in failed["cause"]
     (message,) = wait_for(lambda: messages(outputs["DeadLetterQueueUrl"]))
     assert json.loads(message["Body"]) == event
+    key = f"trigger#{event['detail']['taskArn']}#{event['detail']['version']}"
+    assert ledger(key)["decision"]["decision"] == "failed"
+
+    # And when the switch is mended, what waits in the queue is started again
+    aws("ssm").put_parameter(Name=outputs["SwitchParameter"], Value='{"enabled": true}', Overwrite=True)
+    assert done(run(json.loads(message["Body"])))["decision"] == "run"
+    assert ledger(key)["decision"]["decision"] == "run"
 
 
 def test_a_dry_run_finds_the_containers_and_does_nothing_to_them(run: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 
-from taskmedic.aws.ledger import RECENT_STOPS, Ledger, stamp
+from taskmedic.aws.ledger import FAILED, RECENT_STOPS, Ledger, stamp
 from taskmedic.domain.errors import AwsRefused
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -61,6 +61,15 @@ def test_a_trigger_is_claimed_once(ledger: Ledger) -> None:
     assert not again.won
     assert not again.late
     assert again.earlier["execution_arn"] == FIRST
+
+
+def test_a_trigger_whose_decision_failed_may_be_taken_by_another_execution(ledger: Ledger) -> None:
+    """What waits in the dead-letter queue can be started again; only one execution can have it."""
+    ledger.claim_trigger("k", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7)
+    ledger.record_decision("k", execution_arn=FIRST, at=NOON, decision=FAILED, reason="PagerDuty is down")
+
+    assert ledger.claim_trigger("k", execution_arn=SECOND, at=NOON, task_arn=TASK, version=7).won
+    assert not ledger.claim_trigger("k", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7).won
 
 
 def test_a_repeat_is_kept_under_its_own_execution(ledger: Ledger, dynamodb: Any) -> None:

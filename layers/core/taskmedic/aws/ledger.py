@@ -30,9 +30,10 @@ from taskmedic.domain.arns import last_part
 DAY_S = 24 * 60 * 60
 # As long as Step Functions reserves an execution's name, and far beyond PagerDuty's 48 hours of repeats.
 KEEP_TRIGGER_S = 90 * DAY_S
+FAILED = "failed"
 KEEP_STOP_S = 30 * DAY_S
 KEEP_LOCK_S = DAY_S
-# What is read of a service's stops, at most: a storm of stops must not make each of them dearer than the last.
+# What is read of a service's stops, at most: in a storm each must not be dearer than the one before.
 RECENT_STOPS = 200
 
 _serializer = TypeSerializer()
@@ -76,7 +77,7 @@ class Ledger:
         task_arn: str = "",
         version: int = 0,
     ) -> Claim:
-        """Takes the trigger for this execution, once and for all.
+        """Takes the trigger for this execution, once and for all, unless its decision turns out ``FAILED``.
 
         Args:
             key: The trigger's key: ``taskArn#version``, a delivery id or an execution's name.
@@ -85,12 +86,11 @@ class Ledger:
             task_arn: The task of an ECS event; empty for other triggers.
             version: Its ``detail.version``; a lower one than was seen before is a late event.
         """
-        mine = {":me": {"S": execution_arn}}
+        free = {":me": {"S": execution_arn}, ":failed": {"S": FAILED}}
         item = {"execution_arn": execution_arn, "at": stamp(at), "version": version}
         pk = f"trigger#{key}"
-        if not self._put(
-            pk, "decision", item, KEEP_TRIGGER_S, "attribute_not_exists(pk) OR execution_arn = :me", mine
-        ):
+        condition = "attribute_not_exists(pk) OR execution_arn = :me OR decision = :failed"
+        if not self._put(pk, "decision", item, KEEP_TRIGGER_S, condition, free):
             earlier = self._get(pk, "decision")
             run = execution_arn.rsplit(":", 1)[-1]
             self._put(pk, f"repeat#{run}", {"execution_arn": execution_arn, "at": stamp(at)}, KEEP_TRIGGER_S)
@@ -143,7 +143,7 @@ class Ledger:
         self._put(_service_key(cluster, service), f"stop#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S)
 
     def recent_stops(self, cluster: str, service: str, since: datetime) -> list[dict[str, Any]]:
-        """The service's newest stops since then, up to 200, oldest first, each with its time ``at`` as text."""
+        """The service's newest stops since then, up to 200, oldest first, each with its time ``at``."""
         return self._since(cluster, service, "stop", since, RECENT_STOPS)
 
     def record_action(

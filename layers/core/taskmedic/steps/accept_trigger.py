@@ -11,13 +11,14 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from taskmedic.aws.clients import Clients
-from taskmedic.aws.ledger import Claim, Ledger
+from taskmedic.aws.ledger import FAILED, Claim, Ledger
 from taskmedic.aws.switch import read_switch
 from taskmedic.domain.arns import Arn, last_part
+from taskmedic.domain.errors import TaskmedicError
 from taskmedic.domain.policy import Decision, Facts, decide, needs_category
 from taskmedic.domain.runbooks.loading import load_folder
 from taskmedic.domain.runbooks.models import Runbook
-from taskmedic.domain.triggers import Trigger, is_own_stop, receive
+from taskmedic.domain.triggers import Received, Trigger, is_own_stop, receive
 from taskmedic.settings import AcceptTriggerSettings
 
 # A stop of ours is written to the ledger just before the call, and its event comes within minutes.
@@ -53,9 +54,42 @@ def run(event: Mapping[str, Any], settings: AcceptTriggerSettings, clients: Clie
         account=account,
         region=settings.region,
     )
-    trigger = received.trigger
     ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
-    claim = _claim(ledger, trigger, execution_arn)
+    claim = _claim(ledger, received.trigger, execution_arn)
+    try:
+        trigger, decision = _decided(received, claim, account, ledger, settings, clients)
+    except TaskmedicError as error:
+        # The same execution may ask again. If it gives up, another one may take the trigger.
+        _record(ledger, received.trigger, execution_arn, FAILED, error.text())
+        raise
+    _record(
+        ledger,
+        trigger,
+        execution_arn,
+        decision.action.value,
+        decision.reason,
+        runbook=decision.runbook,
+        not_chosen=[vars(other) for other in decision.not_chosen],
+    )
+    return {
+        "decision": decision.action.value,
+        "reason": decision.reason,
+        "runbook": decision.runbook,
+        "trigger": trigger.to_json(),
+        "plan": decision.plan,
+    }
+
+
+def _decided(
+    received: Received,
+    claim: Claim,
+    account: str,
+    ledger: Ledger,
+    settings: AcceptTriggerSettings,
+    clients: Clients,
+) -> tuple[Trigger, Decision]:
+    """The trigger, completed as far as that is needed, and what to do about it."""
+    trigger = received.trigger
     facts = Facts(
         account=account,
         region=settings.region,
@@ -71,15 +105,7 @@ def run(event: Mapping[str, Any], settings: AcceptTriggerSettings, clients: Clie
     runbooks = runbooks_in(settings.runbooks_dir)
     if trigger.task_detail is not None and needs_category(runbooks):
         facts = replace(facts, category=_category(trigger.task_detail))
-    decision = decide(trigger, received.asked, facts, runbooks, switch)
-    _record(ledger, trigger, decision, execution_arn)
-    return {
-        "decision": decision.action.value,
-        "reason": decision.reason,
-        "runbook": decision.runbook,
-        "trigger": trigger.to_json(),
-        "plan": decision.plan,
-    }
+    return trigger, decide(trigger, received.asked, facts, runbooks, switch)
 
 
 def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str) -> Claim:
@@ -92,27 +118,25 @@ def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str) -> Claim:
     )
 
 
-def _record(ledger: Ledger, trigger: Trigger, decision: Decision, execution_arn: str) -> None:
+def _record(
+    ledger: Ledger, trigger: Trigger, execution_arn: str, decision: str, reason: str, **more: Any
+) -> None:
     """The decision and its reason, in the ledger and in the log."""
     ledger.record_decision(
         trigger.key,
         execution_arn=execution_arn,
         at=datetime.now(UTC),
-        decision=decision.action.value,
-        reason=decision.reason,
-        runbook=decision.runbook,
-        not_chosen=[vars(other) for other in decision.not_chosen],
+        decision=decision,
+        reason=reason,
         kind=trigger.kind,
         cluster=trigger.target.cluster,
         service=trigger.target.service,
         task=trigger.target.task,
         incident_id=trigger.incident.id if trigger.incident else "",
         version=trigger.version,
+        **more,
     )
-    logger.info(
-        decision.reason,
-        extra={"decision": decision.action.value, "runbook": decision.runbook, "trigger": trigger.key},
-    )
+    logger.info(reason, extra={"decision": decision, "runbook": more.get("runbook"), "trigger": trigger.key})
 
 
 def _repeated(trigger: Trigger, claim: Claim) -> str:

@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from taskmedic.aws.clients import Clients
 from taskmedic.aws.secrets import secrets_of
 from taskmedic.aws.switch import read_parameter
-from taskmedic.domain.errors import PagerDutyRefused, SettingMissing
+from taskmedic.domain.errors import PagerDutyRefused, PagerDutyUnavailable, SettingMissing
 from taskmedic.domain.triggers import Incident, Received, Target, Trigger
 from taskmedic.pagerduty import alerts
 from taskmedic.pagerduty.client import Client, Credentials
@@ -38,7 +38,8 @@ def look_up(received: Received, settings: AcceptTriggerSettings, clients: Client
     """Completes a trigger of PagerDuty.
 
     Raises:
-        PagerDutyUnavailable: PagerDuty does not answer; a later try may.
+        PagerDutyUnavailable: PagerDuty does not answer, and nothing else says what the incident is about. A
+            later try may.
         InvalidTrigger: the service map in its SSM parameter is malformed.
     """
     trigger = received.trigger
@@ -77,6 +78,11 @@ def _completed(
     except (PagerDutyRefused, SettingMissing) as error:
         # Asking again changes nothing. The map may still say what the incident is about.
         found = _by_map(incident, service_map, error.text())
+    except PagerDutyUnavailable as error:
+        # Somebody is on call now: what the map or the request says is good enough, and nothing is guessed.
+        found = _by_map(incident, service_map, error.text())
+        if not (found.targets or trigger.targets):
+            raise
     targets = tuple(_in_full(target, trigger.target) for target in found.targets)
     return replace(
         trigger,
