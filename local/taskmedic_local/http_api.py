@@ -52,7 +52,7 @@ class HttpApi:
 
 
 def payload(environ: Environ, body: bytes) -> dict[str, Any]:
-    """The event of format 2.0 for a request: header names in lower case, what is repeated joined by a comma."""
+    """The event of format 2.0 for a request: names of headers in lower case, what is repeated by a comma."""
     headers = {
         name[5:].replace("_", "-").lower(): v for name, v in environ.items() if name.startswith("HTTP_")
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import urllib3
 
 from taskmedic_local.cloud import LocalCloud
 
@@ -135,6 +136,17 @@ def test_an_incident_nobody_can_place_is_told_how_to_map_it(incidents: Incidents
     assert "- service map: no entry for PagerDuty service PPAY (Payments)" in note
 
 
+def test_an_incident_is_not_lost_while_pagerduty_does_not_answer(incidents: Incidents) -> None:
+    # Given a PagerDuty that is down for all tries of one call of the function
+    incidents.pagerduty.set_fault("503", times=4, path=r"/incidents/[^/]+$")
+    incident = incidents.open(ALARM)
+
+    # Then the state machine asks again, and goes on from there
+    (execution,) = incidents.settled(1)
+    assert output(execution)["decision"] == "run"
+    assert len(incidents.notes(incident)) == 1
+
+
 def test_a_report_that_pagerduty_refuses_waits_in_a_queue_until_a_redrive(
     incidents: Incidents, aws: Aws, wait_for: Wait
 ) -> None:
@@ -160,6 +172,42 @@ def test_a_report_that_pagerduty_refuses_waits_in_a_queue_until_a_redrive(
     sqs.delete_message(QueueUrl=undelivered, ReceiptHandle=message["ReceiptHandle"])
     (note,) = wait_for(lambda: incidents.notes(incident), 30)
     assert note.splitlines()[-1] == f"taskmedic-run:{execution['name']}"
+
+
+def test_a_request_by_bearer_secret_starts_what_it_names_once_its_secret_is_stored(
+    incidents: Incidents, cloud: LocalCloud, aws: Aws, wait_for: Wait
+) -> None:
+    body = {"runbook": "stopped-task-errors", "options": {"cluster": "prod", "service": "search"}}
+
+    def posted() -> tuple[int, dict[str, Any]]:
+        answer = urllib3.request(
+            "POST",
+            cloud.info["webhook_url"],
+            json=body,
+            headers={"Authorization": "Bearer a-long-random-text", "Idempotency-Key": "one"},
+            retries=False,
+        )
+        return answer.status, answer.json()
+
+    # Given no bearer secret, this way in is off
+    assert posted()[0] == 403
+
+    # When one is stored, and the processes that know the old ones have ended
+    (stack,) = aws("cloudformation").describe_stacks(StackName="taskmedic")["Stacks"]
+    secret = next(out["OutputValue"] for out in stack["Outputs"] if out["OutputKey"] == "WebhookSecretArn")
+    value = {"signing_secrets": [cloud.webhook_secret], "bearer_secrets": ["a-long-random-text"]}
+    aws("secretsmanager").put_secret_value(SecretId=secret, SecretString=json.dumps(value))
+    receivers = [one for one in cloud.lambdas._workers if "ReceiveWebhook" in cloud.lambdas.function_of(one)]
+    for one in receivers:
+        cloud.lambdas.kill_caller(one)
+    wait_for(lambda: not cloud.lambdas._workers.keys() & set(receivers))
+    answers = [posted(), posted()]
+
+    # Then it is taken, and a repeat is no second run
+    assert [status for status, _ in answers] == [202, 202]
+    (execution,) = incidents.settled(1)
+    assert {answer["execution"] for _, answer in answers} == {execution["name"]}
+    assert output(execution)["runbook"] == "stopped-task-errors"
 
 
 def test_a_forged_webhook_starts_nothing(incidents: Incidents, cloud: LocalCloud) -> None:
