@@ -9,7 +9,7 @@ from tests.unit.diagnosis.builders import a_task
 from tests.unit.diagnosis.wordings import WORDINGS
 
 from taskmedic.domain.diagnosis import CATEGORIES, RULES, Confidence, Rank, Rule, diagnose
-from taskmedic.domain.diagnosis.rules.orchestration import ORCHESTRATION_RULES
+from taskmedic.domain.diagnosis.rules.orchestration import REQUEST_RULES
 from taskmedic.domain.diagnosis.text import Message, Phrases
 
 
@@ -87,6 +87,18 @@ def test_an_outline_never_hides_a_cause_that_stands_after_it() -> None:
             "CannotPullContainerError: 429 Too Many Requests: toomanyrequests: authentication required",
             "pull-rate-limited",
             "pull-refused",
+        ),
+        # what was refused is the secret that holds the registry's credentials, not the registry
+        (
+            "CannotPullContainerError: unable to get registry auth from asm: AccessDeniedException",
+            "secret-denied",
+            "secret-outline",
+        ),
+        # the task's own interface before the start that it broke
+        (
+            "CannotStartContainerError: ContainerNetworkingError: no such link",
+            "eni-error",
+            "start-outline",
         ),
         # a cause before the consequence
         (
@@ -171,6 +183,21 @@ class TestOrderOfEvidence:
 
         assert diagnose(task).category == "user.stopped"
 
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            "Rolling back to build 12",
+            "recycling an unhealthy container",
+            "load balancer says the target is unhealthy",
+            "security patch of the base image",
+            "OutOfMemory in sight, restarted",
+        ],
+    )
+    def test_a_caller_may_use_the_words_of_ecs_for_what_he_does(self, reason: str) -> None:
+        task = a_task().stopped(reason, "UserInitiated").container("app", 137)
+
+        assert diagnose(task).category == "user.stopped"
+
     def test_ecs_own_words_are_believed_also_with_that_code(self) -> None:
         task = a_task().stopped("Container instance deregistration forced by user", "UserInitiated")
 
@@ -199,10 +226,9 @@ class TestOrderOfEvidence:
 
 
 def test_rules_for_a_callers_words_are_ecs_own_sentences_only() -> None:
-    names = {rule.name for rule in ORCHESTRATION_RULES}
+    names = {rule.name for rule in REQUEST_RULES}
 
-    assert {"scaling", "instance-gone", "spot"} <= names
-    assert not {"pull-refused", "secret-denied", "start-outline"} & names
+    assert names == {"scaling", "instance-gone", "instance-deregistered", "instance-draining", "spot"}
 
 
 def test_no_wording_of_the_tests_is_an_example_of_a_rule() -> None:

@@ -20,7 +20,7 @@ from taskmedic.domain.diagnosis.facts import facts_of
 from taskmedic.domain.diagnosis.logs import last_error
 from taskmedic.domain.diagnosis.model import Confidence, Diagnosis, DiagnosisContext, Evidence
 from taskmedic.domain.diagnosis.rules import RULES, Rank, Rule
-from taskmedic.domain.diagnosis.rules.orchestration import ORCHESTRATION_RULES
+from taskmedic.domain.diagnosis.rules.orchestration import REQUEST_RULES
 from taskmedic.domain.diagnosis.text import Message
 from taskmedic.domain.masking import mask
 from taskmedic.domain.task_record import ContainerRecord, TaskRecord
@@ -116,7 +116,7 @@ def _messages(record: TaskRecord) -> list[tuple[Message, tuple[Rule, ...]]]:
     ]
     if record.stopped_reason:
         # A caller of StopTask writes what he likes: only ECS's own sentences are believed then.
-        rules = ORCHESTRATION_RULES if record.stop_code == "UserInitiated" else RULES
+        rules = REQUEST_RULES if record.stop_code == "UserInitiated" else RULES
         found.append((Message("stoppedReason", record.stopped_reason), rules))
     return found
 

@@ -113,6 +113,8 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "CannotPullContainerError: Error response from daemon: pull access denied for example/orders, "
         "repository does "
         "not exist or may require 'docker login'",
+        # the registry's credentials are themselves a secret, and that was refused
+        none_of=(words("pull-refused-not", "from asm", "secretsmanager:", "ssm:Get"),),
     ),
     Rule(
         "pull-missing",
@@ -134,6 +136,7 @@ IMAGE_RULES: tuple[Rule, ...] = (
                 UNREACHABLE,
                 "nil pointer dereference",  # AWS's page files this Go panic under network configuration
                 "connection issue",
+                "failed to do request",  # containerd's words before an error of the transport
             ),
         ),
         DOC_PULL,

@@ -89,6 +89,7 @@ START_RULES: tuple[Rule, ...] = (
             words(
                 "start-mount",
                 "to rootfs",
+                "overlay mount",
                 "error mounting",
                 "mount source path",
                 "bind source path does not exist",

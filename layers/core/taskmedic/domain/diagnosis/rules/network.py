@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmedic.domain.diagnosis.rules.model import AGENT, DOC_STOPPED, EC2_API, Rule, words
-from taskmedic.domain.diagnosis.words import DENIED, ENI, ROLE, START
+from taskmedic.domain.diagnosis.words import DENIED, ENI, ENI_ERROR, ROLE, START
 
 NETWORK_RULES: tuple[Rule, ...] = (
     Rule(
@@ -65,6 +65,13 @@ NETWORK_RULES: tuple[Rule, ...] = (
         (words("eni-quota", "NetworkInterfaceLimitExceeded", "maximum number of network interfaces"),),
         EC2_API,
         "Unexpected EC2 error while attempting to Create Network Interface: NetworkInterfaceLimitExceeded",
+    ),
+    Rule(
+        "eni-error",
+        "network.eni_provisioning",
+        (ENI_ERROR,),
+        AGENT,
+        "CannotStartContainerError: ContainerNetworkingError: failed to configure ENI: no device",
     ),
     Rule(
         "eni",

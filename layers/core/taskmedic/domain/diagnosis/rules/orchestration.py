@@ -107,6 +107,7 @@ _SCHEDULER: tuple[Rule, ...] = (
                 "target group",
                 "(elb ",
                 "in (elb",
+                "unhealthy in elb",
             ),
             words(
                 "load-balancer",
@@ -194,3 +195,8 @@ _SCHEDULER: tuple[Rule, ...] = (
 )
 
 ORCHESTRATION_RULES: tuple[Rule, ...] = (*_FIRST, *HOST_RULES, *_SCHEDULER)
+
+# What ECS itself says of a stop that somebody asked for. The other words of these rules (a roll-back, an
+# unhealthy container) are as well those of the people and tools that call StopTask.
+_SAID_OF_A_REQUEST = {"scaling", "spot", "instance-deregistered", "instance-draining", "instance-gone"}
+REQUEST_RULES: tuple[Rule, ...] = tuple(r for r in ORCHESTRATION_RULES if r.name in _SAID_OF_A_REQUEST)

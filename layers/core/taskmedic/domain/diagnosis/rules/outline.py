@@ -77,6 +77,15 @@ OUTLINE_RULES: tuple[Rule, ...] = (
         (PLACEMENT,),
         DOC_STOPPED,
         "(service orders) was unable to place a task.",
+        # an event around a reason that was cut off: the place was found
+        none_of=(
+            words(
+                "placement-outline-not",
+                "ResourceInitializationError",
+                "Reason: Task failed to start",
+                "Reason: Essential container",
+            ),
+        ),
         rank=Rank.OUTLINE,
     ),
 )

@@ -137,6 +137,7 @@ DISK_FULL = phrases(
     "insufficient disk space",
     "disk quota exceeded",
     "ENOSPC",
+    "free data blocks",  # a full thin pool of devicemapper
     "disk is full",
     "out of disk space",
     "not enough disk space",

@@ -145,6 +145,7 @@ EFS = phrases(
     "mount.nfs",
     "mount.efs",
     "nfs4",
+    "nfsvers=",  # Docker's local volume driver mounts a file system by its NFS options
     "mount target",
     "mounting volume failed",  # the words of amazon-ecs-volume-plugin, which mounts EFS only
     "EFS DNS",
@@ -204,16 +205,20 @@ CREATE = phrases(
     "DockerClientConfigError",
     "error creating container",
 )
-ENI = phrases(
-    "eni",
-    "network interface",
-    "networkinterface",
+# Errors that name the task's interface, whatever error they arrive in.
+ENI_ERROR = phrases(
+    "eni_error",
     "ContainerNetworkingError",
-    "network namespace",
     "NetworkNamespaceError",
     "ENIInformationError",
     "configure ENI",
     "regular ENI",
+)
+ENI = phrases(
+    "eni",
+    "network interface",
+    "networkinterface",
+    "network namespace",
     "netplugin",
     "cni.dev",
     "cni configuration",
