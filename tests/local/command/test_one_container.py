@@ -8,6 +8,8 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
 from tests.local.command.conftest import Commands
 
 from taskmedic.domain.command import CommandSpec
@@ -63,6 +65,31 @@ async def test_a_program_and_its_arguments_arrive_as_given(commands: Commands) -
 
     assert result.succeeded
     assert output.decode() == "a b|$HOME|it's|\"|\\|`id`|{{x}}|$$|*|é|\n|#||"
+
+
+AWKWARD = st.text(
+    st.one_of(
+        st.sampled_from("'\"`$\\!#~&|;<>(){}[]*?% \t\n\r"),
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
+    )
+)
+
+
+@settings(
+    deadline=None,
+    max_examples=25,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(words=st.lists(AWKWARD, min_size=1, max_size=5), shell=st.booleans())
+@example(words=["'", '"', "\\", "$HOME", "`id`", "\n", "#", "", "$$", "\\\n", "a\r\nb", "{{x}}"], shell=False)
+async def test_a_program_receives_whatever_it_is_given(
+    commands: Commands, words: list[str], shell: bool
+) -> None:
+    result, output = await commands.one(argv=("printf", "%s|", *words), shell=shell)
+
+    assert output.decode() == "".join(f"{word}|" for word in words)
+    assert result.outcome == ("exited" if shell else "output_incomplete")
 
 
 async def test_output_of_one_and_a_half_megabytes(commands: Commands) -> None:
