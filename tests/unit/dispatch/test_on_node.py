@@ -177,6 +177,29 @@ async def test_the_lock_is_given_back_on_cancellation(make: Any) -> None:
     assert locks.acquire_lock("exec#rt-1", "somebody", 1, time.time())
 
 
+async def test_the_lock_is_given_back_when_there_is_no_place_for_the_output(make: Any) -> None:
+    locks = LocalLocks()
+
+    def nowhere(_: Node) -> Kept:
+        raise AccessDenied("no bucket")
+
+    result = await make(locks=locks, output_for=nowhere).visit(NODE)
+
+    assert result.outcome == "not_reachable"
+    assert locks.acquire_lock("exec#rt-1", "somebody", 1, time.time())
+
+
+async def test_a_node_is_passed_by_although_the_ledger_does_not_answer(make: Any) -> None:
+    class Down(LocalLocks):
+        def acquire_lock(self, key: str, owner: str, seconds: float, now: float) -> bool:
+            raise AccessDenied("no ledger")
+
+    result = await make(locks=Down(), run_key="execution/step").pass_by(NODE, "another failed")
+
+    assert result.outcome == "not_started"
+    assert "no ledger" in result.reason
+
+
 async def test_a_repeated_call_does_not_run_the_command_again(make: Any) -> None:
     locks = LocalLocks()
     first, again = FakeRunner(), FakeRunner()

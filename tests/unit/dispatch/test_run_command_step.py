@@ -18,6 +18,7 @@ from taskmedic.aws.clients import Clients
 from taskmedic.aws.ledger import Ledger
 from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
 from taskmedic.domain.dispatch import NodeResult
+from taskmedic.domain.errors import AwsRefused
 from taskmedic.domain.nodes import Node
 from taskmedic.settings import RunCommandSettings
 from taskmedic.ssm.run import OutputSink
@@ -232,6 +233,39 @@ def test_a_failure_without_keep_going_halts_the_other_batches() -> None:
     assert answer["counts"] == {"not_started": 2}
     assert answer["results"][0]["reason"] == "another batch of this step ended the dispatch"
     assert not shell.ran
+
+
+def test_a_ledger_that_does_not_answer_halts_the_batch_and_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shell, down = Shell(), AwsRefused("cannot read the ledger", why="down")
+    answers: Iterator[bool | Exception] = iter([False, down])
+
+    def halted(_: Ledger, __: str) -> bool:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Ledger, "halted", halted)
+
+    answer = visit(a_batch("echo hi", 3), shell)
+
+    assert answer["counts"] == {"not_started": 2, "exited": 1}
+    assert shell.ran == ["t0/app"]
+    assert all("down" in row["reason"] for row in answer["results"] if row["outcome"] == "not_started")
+
+
+def test_a_halt_that_cannot_be_written_down_hides_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    def halt(_: Ledger, __: str) -> None:
+        raise AwsRefused("cannot write to the ledger", why="down")
+
+    monkeypatch.setattr(Ledger, "halt", halt)
+
+    answer = visit(a_batch("exit 3", 2, dispatch={"keep_going": False}))
+
+    assert answer["counts"] == {"exited": 1, "not_started": 1}
+    assert "other batches could not be told" in answer["results"][1]["reason"]
 
 
 def test_first_success_ends_the_step_over_all_batches() -> None:

@@ -128,9 +128,12 @@ class OnNode:
 
     async def pass_by(self, node: Node, reason: str) -> NodeResult:
         """Says that the command was not started on ``node``, unless an earlier call had begun it."""
-        if not await self._claimed(node):
-            return _may_have_run(node)
-        await self._unclaimed(node)
+        try:
+            if not await self._claimed(node):
+                return _may_have_run(node)
+            await self._unclaimed(node)
+        except AwsError as error:
+            reason = f"{reason}; whether an earlier call had begun it cannot be seen: {error.text()}"
         return _never_ran(node, NOT_STARTED, reason)
 
     async def _visit(self, node: Node) -> NodeResult:
@@ -151,8 +154,8 @@ class OnNode:
         if isinstance(way, NodeResult):
             await self._unclaimed(node)
             return way
-        output = self.output_for(node)
         try:
+            output = self.output_for(node)
             result = await way.run(node, spec, output)
         finally:
             trouble = await asyncio.shield(self._unlocked(key))

@@ -7,11 +7,11 @@ import hashlib
 import math
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from taskmedic.aws.clients import Clients
 from taskmedic.aws.evidence import EvidenceStore
@@ -28,12 +28,15 @@ from taskmedic.domain.dispatch import (
     count_outcomes,
     summarise,
 )
+from taskmedic.domain.errors import AwsError
 from taskmedic.domain.masking import mask
 from taskmedic.domain.nodes import Node
 from taskmedic.domain.runbooks.context import complete
 from taskmedic.settings import RunCommandSettings
 from taskmedic.steps.dispatcher import DispatchRules, dispatch
 from taskmedic.steps.on_node import OnNode, Runner
+
+T = TypeVar("T")
 
 # Threads for boto3's blocking calls, and others for output on its way to S3, which some of the former await:
 # were they of one pool, all could wait and none upload. A client's pool holds 32 connections.
@@ -195,7 +198,10 @@ class _NodeOutput:
 
 @dataclass
 class _LedgerHalt:
-    """A halt that all batches of the step see."""
+    """A halt that all batches of the step see.
+
+    A ledger that does not answer halts this batch, but ends no command that is running.
+    """
 
     ledger: Ledger
     id: str
@@ -204,14 +210,22 @@ class _LedgerHalt:
 
     async def reason(self) -> str:
         if not self.known:
-            loop = asyncio.get_running_loop()
-            if await loop.run_in_executor(self.executor, self.ledger.halted, self.id):
-                self.known = "another batch of this step ended the dispatch"
+            try:
+                if await self._off_loop(self.ledger.halted):
+                    self.known = "another batch of this step ended the dispatch"
+            except AwsError as error:
+                self.known = f"it cannot be seen whether another batch ended the dispatch: {error.text()}"
         return self.known
 
     async def call(self, reason: str) -> None:
         self.known = self.known or reason
-        await asyncio.get_running_loop().run_in_executor(self.executor, self.ledger.halt, self.id)
+        try:
+            await self._off_loop(self.ledger.halt)
+        except AwsError as error:
+            self.known += f"; other batches could not be told: {error.text()}"
+
+    async def _off_loop(self, call: Callable[[str], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.executor, call, self.id)
 
 
 def summary(event: Mapping[str, Any], store: EvidenceStore) -> dict[str, Any]:
