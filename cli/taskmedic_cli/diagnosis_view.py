@@ -84,7 +84,7 @@ def _show(one: _Shown, out: Console) -> None:
     out.print()
     out.print(
         f"[bold]{escape(diagnosis.title)}[/]  [dim]{diagnosis.category}, confidence "
-        f"{diagnosis.confidence.value}[/]"
+        f"{diagnosis.confidence.value}, rests on {escape(diagnosis.rests_on)}[/]"
     )
     out.print(escape(diagnosis.cause))
     out.print("\n[bold]What to do[/]")

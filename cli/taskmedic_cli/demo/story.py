@@ -91,7 +91,8 @@ class Story:
             ("Evidence", "bold yellow"),
             *((f"- {line}", "") for line in diagnosis["evidence"]),
         ]
-        self._panel(lines, f"{diagnosis['category']}, confidence {diagnosis['confidence']}", "yellow")
+        sure = f"confidence {diagnosis['confidence']}, rests on {diagnosis['rests_on']}"
+        self._panel(lines, f"{diagnosis['category']}, {sure}", "yellow")
 
     def output(self, result: Mapping[str, Any]) -> None:
         """The head of one container's output."""

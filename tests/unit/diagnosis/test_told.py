@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.unit.diagnosis.builders import a_task
+from tests.unit.diagnosis.builders import TaskBuilder, a_task
 from tests.unit.diagnosis.wordings import WORDINGS
 
 from taskmedic.domain.diagnosis import CATEGORIES, DiagnosisContext, EarlierStop, Evidence, diagnose
@@ -166,12 +166,28 @@ def test_the_first_line_of_evidence_is_what_the_diagnosis_rests_on() -> None:
     assert diagnosis.to_json()["evidence"][1] == "stoppedReason: Task failed to start"
 
 
+@pytest.mark.parametrize(
+    ("task", "rests_on"),
+    [
+        (a_task().stopped("Task failed").container("app", 137, "OutOfMemoryError"), "containers[app].reason"),
+        (a_task().stopped("Task failed ELB health checks"), "stoppedReason"),
+        (a_task().stopped("bye", "UserInitiated"), "stopCode"),
+        (a_task().stopped("").container("app", 3), "containers[app].exitCode"),
+    ],
+)
+def test_a_diagnosis_says_what_it_rests_on(task: TaskBuilder, rests_on: str) -> None:
+    diagnosis = diagnose(task)
+
+    assert diagnosis.rests_on == diagnosis.to_json()["rests_on"] == rests_on
+
+
 def test_json_has_exactly_the_documented_members() -> None:
     assert set(diagnose(a_task()).to_json()) == {
         "task_arn",
         "category",
         "benign",
         "confidence",
+        "rests_on",
         "title",
         "cause",
         "advice",

@@ -17,6 +17,7 @@ def a_diagnosis(**facts: Any) -> dict[str, Any]:
         "category": "container.oom_killed",
         "benign": False,
         "confidence": "high",
+        "rests_on": "containers[app].reason",
         "title": "The container ran out of memory",
         "cause": "Container app reached its limit of 512 MiB and the kernel killed it.",
         "advice": ["Raise the memory of the task definition.", "Look for a leak."],

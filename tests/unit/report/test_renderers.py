@@ -150,6 +150,16 @@ def test_whatever_it_has_to_say_it_fits_and_ends_with_its_mark(
 # Slack
 
 
+def test_a_cause_that_aws_does_not_name_says_how_sure_it_is_and_what_it_rests_on() -> None:
+    # Given: a kill that may have been for memory
+    diagnosis = a_diagnosis(cause="It was killed.", confidence="medium", rests_on="containers[app].exitCode")
+    report = report_of(an_input(an_outcome(data={"diagnoses": [diagnosis]})))
+
+    text = text_of(report, limit_bytes=NOTE, last_line="mark")
+
+    assert "Cause: It was killed. (Confidence medium: it rests on containers[app].exitCode.)\n" in text
+
+
 def test_slack_gets_blocks_within_its_limits_and_nothing_it_would_interpret() -> None:
     diagnosis = a_diagnosis(title="<!channel> & " + "x" * 400, cause="y" * 9000)
     report = report_of(an_input(an_outcome(data={"diagnoses": [diagnosis]}, summary="<@U1>")))

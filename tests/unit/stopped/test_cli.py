@@ -42,6 +42,11 @@ class TestExplain:
 
         assert shown.index("Out of memory") < shown.index("What to do") < shown.index("Evidence")
 
+    def test_for_a_person_the_confidence_names_what_it_rests_on(self) -> None:
+        shown = said("-", json.dumps({"tasks": [a_task().container("app", 137, OOM)]}))
+
+        assert "confidence high, rests on containers[app].reason" in " ".join(shown.split())
+
     def test_several_tasks_begin_with_a_table(self) -> None:
         shown = said(
             "-", json.dumps({"tasks": [a_task().stopped(OOM), a_task().stopped("Task stopped by user")]})

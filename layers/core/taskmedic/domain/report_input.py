@@ -71,13 +71,21 @@ def _finding(outcomes: Sequence[Mapping[str, Any]]) -> Finding | None:
     return Finding(
         category=str(top.get("category") or ""),
         title=str(top.get("title") or top.get("category") or "").rstrip("."),
-        cause=mask(str(top.get("cause") or "")),
+        cause=mask(_cause(top)),
         advice=tuple(str(line) for line in top.get("advice") or ()),
         service=str(top.get("service") or ""),
         container=str(top.get("container") or ""),
         tasks=_tasks(top),
         benign=bool(top.get("benign")),
     )
+
+
+def _cause(diagnosis: Mapping[str, Any]) -> str:
+    """The cause; where AWS does not name it outright, also how sure it is and what it rests on."""
+    cause, confidence = str(diagnosis.get("cause") or ""), diagnosis.get("confidence")
+    if not cause or confidence not in {"medium", "low"}:
+        return cause
+    return f"{cause} (Confidence {confidence}: it rests on {diagnosis.get('rests_on')}.)"
 
 
 def _tasks(diagnosis: Mapping[str, Any]) -> int:

@@ -220,6 +220,7 @@ def _shown(case: Case) -> dict[str, Any]:
         "category": one.category,
         "benign": one.benign,
         "confidence": one.confidence.value,
+        "rests_on": one.rests_on,
         "title": one.title,
         "cause": one.cause,
         "advice": list(one.advice),

@@ -82,6 +82,11 @@ class Diagnosis:
         """The first part of the category: ``image_pull`` of ``image_pull.auth``."""
         return self.category.split(".", 1)[0]
 
+    @property
+    def rests_on(self) -> str:
+        """Where the deciding words, code or number stood: ``containers[app].reason``, ``stopCode``, …"""
+        return self.evidence[0].source if self.evidence else ""
+
     def to_json(self) -> dict[str, Any]:
         """As ``taskmedic explain`` prints it."""
         return {
@@ -89,6 +94,7 @@ class Diagnosis:
             "category": self.category,
             "benign": self.benign,
             "confidence": self.confidence.value,
+            "rests_on": self.rests_on,
             "title": self.title,
             "cause": self.cause,
             "advice": list(self.advice),

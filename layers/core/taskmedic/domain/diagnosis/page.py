@@ -18,7 +18,8 @@ def page(group: Group, moments: Sequence[Moment]) -> str:
     head = [
         one.title,
         "=" * min(len(one.title), WIDTH),
-        f"{one.category}, {'benign' if one.benign else 'a fault'}, confidence {one.confidence.value}",
+        f"{one.category}, {'benign' if one.benign else 'a fault'}",
+        f"confidence {one.confidence.value}, rests on {one.rests_on}",
         *_facts(group),
         "",
         _filled(one.cause),
