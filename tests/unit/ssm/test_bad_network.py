@@ -79,3 +79,18 @@ async def test_a_run_that_cannot_be_whole_says_so(loss: float) -> None:
             assert output.startswith(sink.whole.removesuffix(b"\r"))
 
     assert outcomes - {Outcome.EXITED}  # else this test would show nothing
+
+
+async def test_a_wrapper_that_is_never_let_go_gives_its_place_back() -> None:
+    agent = ScriptedAgent(Behaviour(output=b"x"))
+    really_take = agent._take
+
+    def lose_all_input(raw: bytes) -> None:
+        if frames.decode(raw).kind != frames.INPUT_STREAM:
+            really_take(raw)
+
+    agent._take = lose_all_input  # type: ignore[method-assign]
+    result = await run(agent)
+
+    assert result.succeeded
+    assert agent.terminated == ["ecs-execute-command-0123456789abcdefg"]

@@ -48,8 +48,8 @@ async def run_command(
     """Runs ``spec`` once, and says how it ended. Calls ``open_session`` once and never again.
 
     Whatever goes wrong with the container, the network or AWS becomes an outcome. A session that is not
-    known to be over is ended with ``terminate``: on every outcome without an end, on cancellation, and when
-    the sink fails.
+    known to be over is ended with ``terminate``: on every outcome without an end, when the wrapper in the
+    container cannot be let go, on cancellation, and when the sink fails.
 
     Args:
         sink: Gets the whole output while the result keeps its beginning and end.
@@ -72,7 +72,7 @@ async def run_command(
     try:
         result = await _Conversation(run, stream, limits, connect, resume, data_key, clock).result()
     finally:
-        if not run.over:
+        if not run.over or run.resend_at is not None:
             trouble = await _ended(stream.session_id, terminate, limits)
     return replace(result, duration_s=clock() - began, remedy=f"{result.remedy} {trouble}".strip())
 
