@@ -69,3 +69,11 @@ def test_a_required_option_is_missed_by_its_name() -> None:
         OptionInvalid, match=r"option cluster of runbook a is required \(options.cluster\)\. Cluster name"
     ):
         resolved(cluster="")
+
+
+@pytest.mark.parametrize("blank", ["", " ", ",", " , "])
+def test_a_blank_value_is_none(blank: str) -> None:
+    """As a list of nodes it would be empty, and an empty list narrows nothing."""
+    assert resolved(cluster="prod", pid=blank)["pid"] == "1"
+    with pytest.raises(OptionInvalid, match="option cluster of runbook a is required"):
+        resolve(BOOK, {"cluster": blank}, {"cluster": ""}.__getitem__)

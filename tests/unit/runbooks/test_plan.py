@@ -205,3 +205,37 @@ def test_of_a_stopped_task_it_is_about_that_task() -> None:
     )
 
     assert looked_at(plan) == [("", "")]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "stop", "field"),
+    [
+        ("{clusters: [prod], services: ['${option.service}']}", "{reason: hung}", "nodes.services"),
+        ("{clusters: [prod], tasks: ['${option.service}']}", "{reason: hung}", "nodes.tasks"),
+        ("{clusters: [prod], filter: '${option.service}'}", "{reason: hung}", "nodes.filter"),
+        (
+            "{clusters: [prod]}",
+            "{cluster: prod, task: '${option.service}', reason: hung}",
+            "${option.service}",
+        ),
+    ],
+)
+@pytest.mark.parametrize("given", ["", " ", ","])
+def test_an_empty_option_never_widens_what_is_stopped(nodes: str, stop: str, field: str, given: str) -> None:
+    text = runbook(f"  - {{name: one, stop_task: {stop}}}\n", options="{service: {}}", nodes=nodes)
+
+    with pytest.raises(OptionInvalid) as refused:
+        planned(text, service=given)
+
+    assert refused.value.where == field
+    assert planned(text, service="a-name")["steps"][0]["type"] == "stop_task"
+
+
+def test_an_empty_option_may_leave_out_a_filter_where_nothing_is_stopped() -> None:
+    text = runbook(
+        "  - {name: one, find_nodes: {}}\n",
+        options="{service: {}}",
+        nodes="{clusters: [prod], services: ['${option.service}']}",
+    )
+
+    assert planned(text)["nodes"]["sources"] == [{"clusters": ["prod"], "services": [""]}]

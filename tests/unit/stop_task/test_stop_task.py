@@ -159,7 +159,7 @@ def call(
         "trigger": {"region": "us-east-1"},
         "step": {"name": "replace", "type": "stop_task", "on_failure": "stop", "spec": whole},
         "stop_tasks": list(nodes),
-        "outcomes": [{"name": "dump", "summary": "2 of 2 nodes exited 0"}],
+        "outcomes": [{"name": "dump", "summary": "2 of 2 nodes exited 0", "data": {"task": ""}}],
         "action": action,
         "state": state or {},
     }
@@ -400,3 +400,14 @@ def test_an_outcome_of_an_earlier_step_may_stand_in_the_reason(ecs: FakeEcs, cli
     call(clients, task="one", cluster="prod", reason="hung; ${steps.dump.summary}")
 
     assert ecs.stops[0]["reason"] == "Taskmedic: hung; 2 of 2 nodes exited 0 (execution run-1)"
+
+
+def test_a_task_that_an_earlier_step_left_empty_is_not_replaced_by_those_of_the_nodes(
+    ecs: FakeEcs, clients: FakeClients
+) -> None:
+    ecs.has("one")
+
+    with pytest.raises(StepInvalid, match="empty once its text is completed"):
+        call(clients, nodes=(node_task("one"),), task="${steps.dump.data.task}", cluster="prod")
+
+    assert ecs.stops == []

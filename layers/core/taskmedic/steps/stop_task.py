@@ -73,6 +73,12 @@ def run(event: Mapping[str, Any], settings: StopTaskSettings, clients: Clients) 
 def _stop(event: Mapping[str, Any], ledger: Ledger, clients: Clients) -> dict[str, Any]:
     execution, step = event["run"], event["step"]
     spec = complete(step["spec"], outcomes=event["outcomes"])
+    if step["spec"]["task"] and not spec["task"].strip():
+        raise StepInvalid(
+            "the task to stop is empty once its text is completed",
+            where=f"step {step['name']}, {step['spec']['task']}",
+            why="the tasks of the nodes are not what was named",
+        )
     now = time.time()
     stops = _stops(spec, event["stop_tasks"], event["trigger"])
     if len(stops) > spec["max_tasks"]:

@@ -14,7 +14,8 @@ MAX_VALUE_BYTES = 16_000  # options travel through every state of an execution
 def resolve(book: Runbook, given: Mapping[str, str], trigger_value: Callable[[str], str]) -> dict[str, str]:
     """The value of every option: given, or else its default, in which ``${trigger.NAME}`` may stand.
 
-    An empty value counts as not given. An option that is not required and has no default is empty.
+    An empty value counts as not given, and so does one of blanks and commas only. An option that is not
+    required and has no default is empty.
 
     Raises:
         OptionInvalid: one is unknown, missing or breaks its rule; the text names it.
@@ -29,6 +30,8 @@ def resolve(book: Runbook, given: Mapping[str, str], trigger_value: Callable[[st
     values = {}
     for name, option in book.options.items():
         value = given.get(name, "")
+        if not value.strip(" ,"):  # lists of nodes would be empty by it
+            value = ""
         if not value and option.default is not None:
             value = fill(option.default, {"trigger": trigger_value}).replace("${}", "$")
         if not value and option.required:

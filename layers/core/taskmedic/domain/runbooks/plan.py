@@ -22,6 +22,7 @@ from taskmedic.domain.triggers import Target, Trigger
 
 MAX_PLAN_BYTES = 60_000
 _SHARED = ("sources", "allow_empty", "limits")
+_NARROWING = ("services", "tasks", "task_definitions", "containers", "tags", "filter")
 
 
 @dataclass(frozen=True)
@@ -146,10 +147,13 @@ def _nodes(book: Runbook, completions: Sequence[_Completion], own_region: str) -
     whole = book.nodes.to_json()
     own = {key: value for key, value in whole.items() if key not in _SHARED}
     several = "sources" in whole
+    stops_nodes = any(step.stop_task is not None and not step.stop_task.task for step in book.steps)
     sources: list[dict[str, Any]] = []
     for completion in completions:
         for source in whole["sources"] if several else [own]:
             filled = fill(source, completion.strict_lookups, last=True)
+            if stops_nodes:
+                _check_as_narrow(source, filled)
             region = completion.target.region
             if region and region != own_region and not filled.get("region"):
                 filled["region"] = region
@@ -168,6 +172,18 @@ def _nodes(book: Runbook, completions: Sequence[_Completion], own_region: str) -
             remedy=error.remedy,
         ) from error
     return spec
+
+
+def _check_as_narrow(written: Mapping[str, Any], filled: Mapping[str, Any]) -> None:
+    """What is written to narrow the nodes must not vanish by an empty option where tasks are stopped."""
+    for name in _NARROWING:
+        if written.get(name) and not comma_list(filled[name]):
+            raise OptionInvalid(
+                f"{name} of the nodes is empty once the options are filled in",
+                where=f"nodes.{name}",
+                why="without it the runbook would stop a task that nobody named",
+                remedy="Give the option, or make it required in the runbook.",
+            )
 
 
 def _steps(
@@ -194,6 +210,13 @@ def _filled(step: Step, completion: _Completion, nodes: Mapping[str, Any] | None
     lookups = completion.strict_lookups if step.stop_task is not None else completion.lookups
     filled: dict[str, Any] = step.to_json()
     spec = filled["spec"] = fill(filled["spec"], lookups, quote=True)
+    if step.stop_task is not None and step.stop_task.task and not spec["task"].strip():
+        raise OptionInvalid(
+            f"the task of step {step.name} is empty once the options are filled in",
+            where=step.stop_task.task,
+            why="nobody has named the task to stop",
+            remedy="Give the option, or make it required in the runbook.",
+        )
     if isinstance(step.stopped_tasks, StoppedTasksStep):
         spec["since_s"] = _seconds(spec["since_s"], step.name)
         if not completion.of_event and not any(
