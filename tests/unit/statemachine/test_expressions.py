@@ -256,6 +256,15 @@ BATCH = [{"name": "1/app", "attributes": {}}, {"name": "2/app", "attributes": {}
         ("Runtime.ExitError", '{"errorMessage": "exited"}', "connection_lost", "Runtime.ExitError: exited"),
         ("States.Timeout", "", "connection_lost", "States.Timeout: "),
         ("StepInvalid", '{"errorMessage": "no such name."}', "could_not_start", "StepInvalid: no such name."),
+        (
+            "Lambda.TooManyRequestsException",
+            "Rate exceeded",
+            "could_not_start",
+            "Lambda.TooManyRequestsException: Rate exceeded",
+        ),
+        # The results could not be written down, after the commands had run.
+        ("AwsRefused", '{"errorMessage": "S3 is down"}', "connection_lost", "AwsRefused: S3 is down"),
+        ("ExceptionGroup", '{"errorMessage": "a bug"}', "connection_lost", "ExceptionGroup: a bug"),
     ],
 )
 def test_a_batch_whose_function_failed_says_so_for_each_container(
@@ -309,3 +318,37 @@ def test_the_output_is_of_one_shape_and_does_not_repeat_the_event() -> None:
     assert list(output) == ["decision", "reason", "runbook", "trigger", "steps", "report"]
     assert "task_detail" not in output["trigger"]
     assert output["steps"] == [{"name": "s0", "outcome": "succeeded"}]
+
+
+CATCHING = sorted(name for name, state in STATES.items() if "failure" in str(state.get("Catch")))
+
+
+@pytest.mark.parametrize("name", CATCHING)
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (
+            {"Error": "Throttled", "Cause": '{"errorMessage": "too many calls", "errorType": "Throttled"}'},
+            "too many calls",
+        ),
+        ({"Error": "States.DataLimitExceeded", "Cause": "too large"}, "too large"),
+        ({"Error": "States.Timeout"}, ""),
+        ({"Error": "X", "Cause": '{"other": 1}'}, ""),
+    ],
+)
+def test_every_error_is_understood_also_one_without_a_cause(
+    name: str, error: dict[str, str], cause: str
+) -> None:
+    (catch,) = STATES[name]["Catch"]
+
+    failure = value_of(catch["Assign"]["failure"], {"states": {"errorOutput": error}})
+
+    assert failure == {"Error": error["Error"], "Cause": cause}
+
+
+def test_a_queue_takes_no_empty_attribute() -> None:
+    attributes = STATES["KeepInput"]["Arguments"]["MessageAttributes"]
+
+    kept = value_of(attributes, variables(failure={"Error": "States.Timeout", "Cause": ""}))
+
+    assert kept["ERROR_MESSAGE"]["StringValue"] == "States.Timeout"
