@@ -19,7 +19,8 @@ from tests.unit.pagerduty.scripted_pool import (
 
 from taskmedic.domain.errors import PagerDutyRefused, PagerDutyUnavailable, SettingMissing
 from taskmedic.pagerduty.client import Client, Credentials
-from taskmedic.pagerduty.http import Ambiguous, Patience
+from taskmedic.pagerduty.http import Ambiguous, Http, Patience
+from taskmedic.pagerduty.requests import Received
 
 INCIDENT = {"incident": {"id": "Q1", "status": "triggered"}}
 NOTE = {"note": {"id": "PN1"}}
@@ -334,3 +335,14 @@ def test_the_token_goes_nowhere_without_tls() -> None:
         Client(CREDENTIALS, api_url="http://api.pagerduty.com")
     Client(CREDENTIALS, api_url="https://api.eu.pagerduty.com")
     Client(CREDENTIALS, api_url="http://127.0.0.1:8080/pagerduty")
+
+
+def test_what_is_printed_of_a_request_or_a_client_tells_no_secret() -> None:
+    host = Http(
+        "https://api.pagerduty.com", {"Authorization": "Token token=t0k"}, Patience(), urllib3.PoolManager()
+    )
+    came = Received(
+        {"authorization": "Bearer t0k", "x-pagerduty-signature": "v1=t0k"}, {}, b"t0k", "request-1"
+    )
+
+    assert "t0k" not in repr((host, came, Credentials(token="t0k", from_email="x", routing_key="t0k")))

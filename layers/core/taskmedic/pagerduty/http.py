@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import urllib3
@@ -137,7 +137,7 @@ class Http:
     """
 
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     patience: Patience
     pool: urllib3.PoolManager
 

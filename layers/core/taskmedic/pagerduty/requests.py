@@ -30,7 +30,7 @@ OPTION: Final = "option."
 class Received:
     """One HTTP request, its body as the bytes that came. Header names are in lower case."""
 
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     query: Mapping[str, str]
     body: bytes = field(repr=False)
     request_id: str
