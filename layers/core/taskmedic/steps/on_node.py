@@ -247,5 +247,5 @@ def _may_have_run(node: Node) -> NodeResult:
         node=node.name,
         outcome=Outcome.CONNECTION_LOST.value,
         reason="An earlier call of this step was cut off after it had begun here; the command may have run.",
-        remedy="See what it did before running it again. A step with may_repeat: true is repeated by itself.",
+        remedy="See what it did before running it again. A step with may_repeat: true runs it again.",
     )
