@@ -77,6 +77,29 @@ def test_a_name_that_people_chose_is_not_read_as_an_error() -> None:
 @pytest.mark.parametrize(
     ("text", "category"),
     [
+        (
+            "CannotPullContainerError: failed to copy: write /data/blobs/ingest/0aa1: no space left on devi",
+            "image_pull.disk_full",
+        ),
+        (
+            "CannotPullContainerError: image Manifest does not contain descriptor matching plat...",
+            "image_pull.platform_mismatch",
+        ),
+    ],
+)
+def test_a_word_that_was_cut_in_its_middle_still_says_what_it_says(text: str, category: str) -> None:
+    diagnosis = diagnose(a_task().stopped(text))
+
+    assert (diagnosis.category, diagnosis.confidence) == (category, "medium")
+
+
+def test_a_short_text_was_not_cut() -> None:
+    assert category_of("CannotPullContainerError: no space left on devi") == "image_pull.other"
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
         ("CannotPullContainerError: pull image manifest has been retried 5 time(s)", "image_pull.other"),
         ("ResourceInitializationError: unable to pull secrets or registry auth", "unknown.generic"),
         ("CannotStartContainerError: Error response from dae", "container.start_failed"),

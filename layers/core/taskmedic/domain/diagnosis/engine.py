@@ -20,6 +20,7 @@ from taskmedic.domain.diagnosis.facts import facts_of
 from taskmedic.domain.diagnosis.logs import last_error
 from taskmedic.domain.diagnosis.model import Confidence, Diagnosis, DiagnosisContext, Evidence
 from taskmedic.domain.diagnosis.rules import RULES, Rank, Rule
+from taskmedic.domain.diagnosis.rules.cut_off import CutWordings
 from taskmedic.domain.diagnosis.rules.orchestration import REQUEST_RULES
 from taskmedic.domain.diagnosis.text import Message
 from taskmedic.domain.masking import mask
@@ -98,13 +99,29 @@ def _verdict_without_words(record: TaskRecord, context: DiagnosisContext) -> Ver
 def _by_text(record: TaskRecord) -> tuple[Rule, Message] | None:
     """The rule of lowest rank that holds for a text, and that text. Earlier texts win among equals."""
     best: tuple[Rule, Message] | None = None
-    for message, rules in _messages(record):
-        rule = next((rule for rule in rules if rule.holds(message)), None)
+    for said, rules in _messages(record):
+        rule, message = _read(said, rules)
         if rule and (best is None or rule.rank < best[0].rank):
             best = rule, message
             if rule.rank is Rank.CAUSE:
                 break
     return best
+
+
+def _read(message: Message, rules: tuple[Rule, ...]) -> tuple[Rule | None, Message]:
+    """The rule that holds, and the text as it was read: whole, where a cause is in a word that was cut."""
+    rule = next((rule for rule in rules if rule.holds(message)), None)
+    if rule is None or rule.rank is Rank.OUTLINE:
+        whole = _cut_wordings().completed(message) if rules is RULES else None
+        fuller = next((rule for rule in rules if rule.holds(whole)), None) if whole else None
+        if whole and fuller and fuller.rank is Rank.CAUSE:
+            return fuller, whole
+    return rule, message
+
+
+@cache
+def _cut_wordings() -> CutWordings:
+    return CutWordings(RULES)  # some 20 ms, which an import should not cost
 
 
 def _messages(record: TaskRecord) -> list[tuple[Message, tuple[Rule, ...]]]:
@@ -127,6 +144,8 @@ def _text_verdict(record: TaskRecord, context: DiagnosisContext, rule: Rule, mes
         Rank.CONSEQUENCE: Confidence.MEDIUM,
         Rank.OUTLINE: Confidence.LOW,
     }[rule.rank]
+    if message.cut_off:
+        confidence = Confidence.MEDIUM
     container = container_meant(record, rule.category, message, context)
     return Verdict(
         rule.category, confidence, Evidence(message.source, message.text), message, container, rule.name

@@ -13,7 +13,7 @@ class Confidence(StrEnum):
     """How sure a diagnosis is. What it rests on is its first line of evidence."""
 
     HIGH = "high"  # AWS names the cause
-    MEDIUM = "medium"  # it follows from a code, or from the part of the start that failed
+    MEDIUM = "medium"  # it follows from a code, a cut word, or the part of the start that failed
     LOW = "low"  # the text was cut off, or nothing says why
 
 

@@ -75,14 +75,21 @@ class Message:
     the text.
     """
 
-    __slots__ = ("_found", "container", "source", "squeezed", "text")
+    __slots__ = ("_found", "container", "cut_off", "source", "squeezed", "text")
 
     def __init__(self, source: str, text: str, container: str = "") -> None:
         self.source = source
         self.text = in_one_line(text)
         self.squeezed = f"^{squeeze(without_names(text))}$"
         self.container = container
+        self.cut_off = False
         self._found: dict[str, bool] = {}
+
+    def ending(self, squeezed: str) -> Message:
+        """The same message, read as ``squeezed`` because its end was cut off."""
+        whole = Message(self.source, self.text, self.container)
+        whole.squeezed, whole.cut_off = f"^{squeezed}$", True
+        return whole
 
     def says(self, group: Phrases) -> bool:
         """Whether one of the group's wordings stands in the text."""

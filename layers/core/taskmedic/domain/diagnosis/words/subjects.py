@@ -244,6 +244,8 @@ ROLE = phrases(
     "sts:AssumeRole",
     "iam:PassRole",
     "role cannot be assumed",
+    "can't assume",
+    "cannot assume",
     "role that is being passed",
     "role being passed",
     "assume the task execution role",
