@@ -185,6 +185,19 @@ def test_a_resolve_that_pagerduty_cannot_take_now_is_tried_again_without_a_secon
     assert len(pagerduty.incident(incident)["notes"]) == 1
 
 
+def test_a_redrive_writes_the_note_and_resolves_nothing(
+    pagerduty: PagerDutyStandIn, reporter: Reporter, incident: str
+) -> None:
+    """It comes hours or days later, and health was verified then."""
+    reporter.undelivered.append(a_report(incident, REPLACED, resolve=True))
+
+    reporter.redrive()
+
+    assert reporter.undelivered == []
+    assert len(pagerduty.incident(incident)["notes"]) == 1
+    assert status(pagerduty, incident) == "triggered"
+
+
 def test_the_note_can_be_switched_off(pagerduty: PagerDutyStandIn, reporter: Reporter, incident: str) -> None:
     answer = reporter.once(a_report(incident, REPLACED, pagerduty_note=False, resolve=True))
 

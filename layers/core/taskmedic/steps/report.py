@@ -81,11 +81,19 @@ def _redriven(records: Sequence[Mapping[str, Any]], tools: _Tools) -> dict[str, 
     failed = []
     for record in records:
         try:
-            _reported(json.loads(record["body"]), tools)
+            _reported(_without_resolve(json.loads(record["body"])), tools)
         except (TaskmedicError, ValueError, KeyError, TypeError, AttributeError) as error:
             logger.warning("still not delivered", extra={"why": str(error), "item": record["messageId"]})
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
+
+
+def _without_resolve(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A redrive comes hours or days later: that the service was well then says nothing of now."""
+    plan = event.get("plan")
+    if not plan:
+        return event
+    return {**event, "plan": {**plan, "report": {**(plan.get("report") or {}), "resolve": False}}}
 
 
 def _reported(event: Mapping[str, Any], tools: _Tools) -> dict[str, Any]:
