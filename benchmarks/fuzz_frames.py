@@ -2,8 +2,9 @@
 
     python benchmarks/fuzz_frames.py -max_total_time=60
 
-Options are libFuzzer's; without any it goes on for 20 seconds. A finding is any exception but FrameInvalid: it ends the run with a traceback and
-leaves the input in a file. The same is tested with Hypothesis in tests/unit/ssm, which needs nothing.
+Options are libFuzzer's; without any it goes on for 20 seconds. A finding is any exception but FrameInvalid:
+it ends the run with a traceback and leaves the input in a file. The same is tested with Hypothesis in
+tests/unit/ssm, which needs nothing.
 """
 
 from __future__ import annotations
