@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import os
 import subprocess
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -272,6 +273,28 @@ async def test_cancelling_the_dispatch_cancels_the_command(run: Run) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ssm.cancelled == ["c-1"]
+
+
+async def test_cancelling_while_the_command_is_sent_cancels_it_too(run: Run) -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+
+    class SlowSsm(FakeSsm):
+        def send_command(self, **request: Any) -> Any:
+            asked.set()
+            may_answer.wait()
+            return super().send_command(**request)
+
+    ssm = SlowSsm(RUNNING)
+    task = asyncio.create_task(run(ssm))
+    await asyncio.to_thread(asked.wait)
+    task.cancel()
+    await asyncio.sleep(0)
+    may_answer.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ssm.cancelled == ["c-1"]
+    assert ssm.looked == 0
 
 
 async def test_a_refused_look_cancels_and_tells(run: Run) -> None:

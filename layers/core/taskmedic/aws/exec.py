@@ -87,6 +87,23 @@ async def backing_off(
     return await call()
 
 
+async def made_once_begun(executor: Executor, call: Callable[..., T], *arguments: Any) -> T:
+    """The answer of ``call``, also when this task is cancelled meanwhile: what it began has to be ended.
+
+    Raises:
+        CancelledError: the call still waited for a thread, and is not made; or it began nothing.
+    """
+    future = executor.submit(call, *arguments)
+    answer = asyncio.wrap_future(future)
+    try:
+        return await asyncio.shield(answer)
+    except asyncio.CancelledError:
+        if not future.cancel():  # with many containers most may wait for a thread
+            with suppress(TaskmedicError):
+                return await answer
+        raise
+
+
 @dataclass(frozen=True)
 class ExecCalls:
     """The AWS calls behind the sessions of one node."""
@@ -106,7 +123,7 @@ class ExecCalls:
             CancelledError: this task was cancelled before the call was made. Once it is made its session is
                 given back all the same, because somebody has to end it.
         """
-        return await backing_off(partial(self._begun, command))
+        return await backing_off(partial(made_once_begun, self.executor, self._execute_command, command))
 
     async def data_key(self, key_id: str, encryption_context: Mapping[str, str]) -> DataKey:
         """A data key of 64 bytes for the session's encryption.
@@ -131,17 +148,6 @@ class ExecCalls:
             AwsError: SSM refused.
         """
         return await self._off_loop(self._resume, session_id)
-
-    async def _begun(self, command: str) -> StreamSession:
-        call = self.executor.submit(self._execute_command, command)
-        try:
-            return await asyncio.shield(asyncio.wrap_future(call))
-        except asyncio.CancelledError:
-            if call.cancel():  # it waited for a thread; with many containers that may be most of them
-                raise
-            with suppress(TaskmedicError):
-                return await asyncio.wrap_future(call)
-            raise
 
     async def _off_loop(self, call: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.executor, call, *arguments)

@@ -27,7 +27,7 @@ from botocore.exceptions import ClientError
 
 from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.errors import NO_ANSWER, THROTTLING, no_answer_because, translated
-from taskmedic.aws.exec import backing_off
+from taskmedic.aws.exec import backing_off, made_once_begun
 from taskmedic.aws.host_answer import read_answer
 from taskmedic.domain import nodes
 from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
@@ -99,7 +99,7 @@ class _HostCall:
         nonce = self._runner.new_nonce()
         script = host_script(self._node, self._spec, nonce)
         instance = self._node.get(nodes.EC2_INSTANCE_ID) or await self._off_loop(self._instance_id)
-        command_id = await backing_off(lambda: self._off_loop(self._send, instance, script))
+        command_id = await self._sent(instance, script)
         try:
             answer = await self._awaited(command_id, instance)
         except TaskmedicError as error:
@@ -121,6 +121,21 @@ class _HostCall:
                 remedy=f"A process in the container may still run: cancelling does not reach it. {trouble}",
             )
         return read_answer(answer, self._spec, nonce, sink)
+
+    async def _sent(self, instance: str, script: str) -> str:
+        """The command's id. If this task is cancelled meanwhile, so is the command, once its id is known."""
+        executor = self._runner.executor
+        sending = asyncio.ensure_future(
+            backing_off(lambda: made_once_begun(executor, self._send, instance, script))
+        )
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            sending.cancel()
+            await asyncio.wait([sending])
+            if not sending.cancelled() and not sending.exception():
+                await asyncio.shield(self._cancelled(sending.result(), instance))
+            raise
 
     @property
     def _longest_s(self) -> float:
