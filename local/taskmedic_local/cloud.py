@@ -24,6 +24,7 @@ from taskmedic_local import iam_simulation, moto_speed
 from taskmedic_local.control import PREFIX as CONTROL_PREFIX
 from taskmedic_local.control import Control
 from taskmedic_local.deploy import Deployment, deploy
+from taskmedic_local.environment import let_children_be_signalled
 from taskmedic_local.events import EventBus
 from taskmedic_local.exec.aws import LocalAws
 from taskmedic_local.executions import Executions, StartExecution
@@ -84,6 +85,7 @@ class LocalCloud:
             PortInUse: another program has the port.
             TemplateInvalid, DeployFailed: the template cannot be deployed.
         """
+        let_children_be_signalled()
         with ExitStack() as parts:
             self._start(parts)
             self._parts = parts.pop_all()
