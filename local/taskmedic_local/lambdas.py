@@ -145,10 +145,6 @@ class Lambdas:
         worker = self._workers.get(worker_id)
         return worker.function.name if worker else ""
 
-    def processes(self) -> list[int]:
-        """The pids of all processes that run."""
-        return [worker.pid for worker in list(self._workers.values()) if not worker.ended]
-
     def close(self) -> None:
         """Ends all processes. Calls on the way fail."""
         with self._changed:

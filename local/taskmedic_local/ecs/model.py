@@ -10,7 +10,6 @@ from typing import Any
 Json = dict[str, Any]
 
 EXEC_AGENT = "ExecuteCommandAgent"
-ALIVE = ("PROVISIONING", "PENDING", "ACTIVATING", "RUNNING")
 
 
 def hex_id() -> str:

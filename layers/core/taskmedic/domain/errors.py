@@ -17,8 +17,7 @@
     │   ├── ExecAgentNotReady       ECS Exec cannot reach the container; nothing ran
     │   ├── CommandMayHaveRun       a command was sent and no answer came; it must not be sent again
     │   ├── TooManyTargets          more tasks would be stopped than the runbook allows
-    │   ├── StepInvalid             a step's text cannot be completed at run time
-    │   └── StepFailed              a step ended badly after its side effect; never retried
+    │   └── StepInvalid             a step's text cannot be completed at run time
     ├── AwsError                    AWS or the network refused                 exit 3
     │   ├── AccessDenied            a permission is missing; the text names the action
     │   ├── RoleNotAssumable        sts:AssumeRole was refused
@@ -138,10 +137,6 @@ class TooManyTargets(ActionFailed):
 
 class StepInvalid(ActionFailed):
     """A step's text cannot be completed at run time: it names something that is not there."""
-
-
-class StepFailed(ActionFailed):
-    """A step ended badly after its side effect; it must not be retried."""
 
 
 class AwsError(TaskmedicError):

@@ -26,7 +26,6 @@ class ContainerRecord:
     image_digest: str = ""
     runtime_id: str = ""
     health: str = ""
-    managed_agents: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

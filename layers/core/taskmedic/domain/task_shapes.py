@@ -141,10 +141,6 @@ def _container(document: Mapping[Any, Any]) -> ContainerRecord:
         image_digest=_text(keys.get("imagedigest")),
         runtime_id=_text(keys.get("runtimeid")),
         health=_text(keys.get("healthstatus")),
-        managed_agents=tuple(
-            (_text(agent.get("name")), _text(agent.get("reason")))
-            for agent in map(_folded, _maps(keys.get("managedagents")))
-        ),
     )
 
 
