@@ -87,7 +87,7 @@ def test_an_event_on_the_bus_starts_an_execution_that_names_the_cause(aws, execu
 
 
 def test_a_signed_webhook_is_taken_and_starts_an_execution(cloud, execution_of):
-    opened = cloud.pagerduty.open_incident("search is slow", alerts=[])
+    opened = cloud.pagerduty.open_incident("search is slow", alerts=[{"summary": "slow"}], webhook=False)
     incident = {"id": opened["id"], "type": "incident", "status": "triggered", "title": "search is slow"}
     event = {"id": "01ABC", "event_type": "incident.triggered", "resource_type": "incident", "data": incident}
     body = json.dumps({"event": event | {"occurred_at": "2026-11-21T09:30:00Z", "agent": None}}).encode()
