@@ -90,9 +90,7 @@ def test_a_stop_whose_function_dies_stops_that_task_once(cloud, run, function, a
 def test_a_report_whose_function_dies_is_made_once(cloud, run, function, dies_at):
     # Without its own webhook, whose execution would write a note of its own.
     opened = cloud.pagerduty.open_incident("search is slow", alerts=[{"summary": "slow"}], webhook=False)
-    cloud.faults.add(
-        action="kill_before", service="dynamodb", operation=dies_at, function=function("Report")
-    )
+    cloud.faults.add(action="kill_before", service="dynamodb", operation=dies_at, function=function("Report"))
 
     ended = run(
         {
