@@ -22,12 +22,21 @@ from taskmedic.domain.node_source import NodeSource
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_PROFILE = click.option("--profile", help="AWS profile; default: AWS_PROFILE.")
+_EXTERNAL_ID = click.option(
+    "--external-id", default="", help="External id that the role's trust policy asks for."
+)
+
+
 def aws_options(command: F) -> F:
-    """``--profile`` and ``--region`` (repeatable); the usual AWS variables hold where they are not given."""
-    command = click.option("--profile", help="AWS profile; default: AWS_PROFILE.")(command)
-    return click.option(
-        "--region", "regions", multiple=True, help="AWS region; may be given more than once."
-    )(command)
+    """``--profile`` and ``--region``; the usual AWS variables hold where they are not given."""
+    return click.option("--region", help="AWS region; default: AWS_REGION.")(_PROFILE(command))
+
+
+def account_options(command: F) -> F:
+    """``--assume-role-arn`` and ``--external-id``, and those of ``aws_options``."""
+    role = click.option("--assume-role-arn", default="", help="Role to assume.")
+    return role(_EXTERNAL_ID(aws_options(command)))
 
 
 def source_options(command: F) -> F:
@@ -56,11 +65,13 @@ def source_options(command: F) -> F:
             multiple=True,
             help="Role to assume for reading and for acting; may be given more than once, for many accounts.",
         ),
-        click.option("--external-id", help="External id that the role's trust policy asks for."),
+        _EXTERNAL_ID,
+        _PROFILE,
+        click.option("--region", "regions", multiple=True, help="AWS region; may be given more than once."),
     ]
     for option in reversed(options):
         command = option(command)
-    return aws_options(command)
+    return command
 
 
 def node_sources(flags: Mapping[str, Any]) -> list[NodeSource]:

@@ -125,10 +125,10 @@ def run(
     state_machine: str | None,
     as_json: bool,
     profile: str | None,
-    regions: tuple[str, ...],
+    region: str | None,
 ) -> None:
     """Starts an execution of runbook NAME, as the deployed application knows it."""
     given = {"runbook": name, "options": parse_options(pairs), "dry_run": dry_run}
-    states = clients_for(profile, regions[0] if regions else None).get("stepfunctions")
+    states = clients_for(profile, region).get("stepfunctions")
     arn = executions.start(states, state_machine or executions.machine_arn(states), given)
     executions.tell(states, arn, wait_s=timeout if wait else None, as_json=as_json)

@@ -143,14 +143,14 @@ def send(
     stack_name: str,
     as_json: bool,
     profile: str | None,
-    regions: tuple[str, ...],
+    region: str | None,
 ) -> None:
     """Sends FILE (- for stdin): an ECS event to the bus, a PagerDuty body to the webhook, or a manual start.
 
     An ECS event goes with the source taskmedic.drill, because only AWS may put events of the source aws.ecs.
     """
     given = read_trigger(file)
-    clients = clients_for(profile, regions[0] if regions else None)
+    clients = clients_for(profile, region)
     states = clients.get("stepfunctions")
     machine = state_machine or executions.machine_arn(states)
     arn = start_from(clients, given, machine, stack_name)

@@ -12,7 +12,7 @@ from taskmedic.aws.tasks import Tasks, TaskState, task_not_found
 from taskmedic.domain.arns import last_part
 from taskmedic.domain.stops import OWN_STOP_PREFIX
 from taskmedic_cli import executions
-from taskmedic_cli.common import aws_options, clients_for, console, print_json
+from taskmedic_cli.common import account_options, clients_for, console, print_json
 
 DEFAULT_REASON = "stopped by hand"
 
@@ -50,22 +50,22 @@ def stop_and_wait(
     "--reason", default=DEFAULT_REASON, show_default=True, help="Kept by ECS as the stopped reason."
 )
 @click.option("--timeout", type=float, default=300.0, show_default=True, help="Seconds to wait for STOPPED.")
-@click.option("--assume-role-arn", default="", help="Role to assume.")
 @click.option("--json", "as_json", is_flag=True)
-@aws_options
+@account_options
 def stop(
     cluster: str,
     task: str,
     reason: str,
     timeout: float,
-    assume_role_arn: str,
     as_json: bool,
+    assume_role_arn: str,
+    external_id: str,
     profile: str | None,
-    regions: tuple[str, ...],
+    region: str | None,
 ) -> None:
     """Stops a task and waits until ECS says STOPPED. A service starts another in its place."""
-    clients = clients_for(profile, regions[0] if regions else None)
-    tasks = Tasks(clients.get("ecs", Access(role_arn=assume_role_arn)))
+    clients = clients_for(profile, region)
+    tasks = Tasks(clients.get("ecs", Access("", assume_role_arn, external_id)))
     progress = console(stderr=True)
     if progress.is_terminal:
         with progress.status(f"stopping {last_part(task)}"):

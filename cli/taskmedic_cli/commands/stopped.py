@@ -10,7 +10,7 @@ import click
 from taskmedic.aws.clients import Access
 from taskmedic.aws.stopped import Query, collect
 from taskmedic.domain.errors import OptionInvalid
-from taskmedic_cli.common import clients_for, print_json
+from taskmedic_cli.common import account_options, clients_for, print_json
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -28,10 +28,8 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
     type=click.IntRange(0, 500),
     help="Last lines read of a failed container's log.",
 )
-@click.option("--assume-role-arn", default="", help="Role to assume for reading.")
-@click.option("--profile", help="AWS profile; default: AWS_PROFILE.")
-@click.option("--region", help="AWS region; default: AWS_REGION.")
 @click.option("--json", "as_json", is_flag=True, help="An array of diagnoses.")
+@account_options
 def stopped(
     cluster: str,
     service: str,
@@ -39,10 +37,11 @@ def stopped(
     task: str,
     since: str,
     log_lines: int,
+    as_json: bool,
     assume_role_arn: str,
+    external_id: str,
     profile: str | None,
     region: str | None,
-    as_json: bool,
 ) -> None:
     """Says why tasks of CLUSTER stopped. Tasks that stopped for one cause are shown as one.
 
@@ -54,7 +53,7 @@ def stopped(
         family=family,
         tasks=tuple(part.strip() for part in task.split(",") if part.strip()),
         since=_duration(since),
-        access=Access(region or "", assume_role_arn),
+        access=Access(region or "", assume_role_arn, external_id),
     )
     collection = collect(query, clients_for(profile, region), now=datetime.now(UTC), log_lines=log_lines)
     if as_json:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from taskmedic.domain.errors import ActionFailed, InputError, TaskNotFound
+from taskmedic.aws.clients import Access, Clients
+from taskmedic.domain.errors import ActionFailed, ClusterNotFound, InputError, TaskNotFound
 from taskmedic_cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -157,6 +158,27 @@ def test_stop_waits_until_ecs_says_stopped(taskmedic, aws):
     }
     again = taskmedic("stop", "--cluster", "prod", "--task", task, "--json")
     assert shown(again)["outcome"] == "already_stopped"
+
+
+def test_stop_in_another_account_goes_by_its_role_and_external_id(taskmedic, aws, monkeypatch):
+    task = aws("ecs").list_tasks(cluster="prod", serviceName="checkout")["taskArns"][0]
+    role = "arn:aws:iam::222222222222:role/taskmedic"
+    asked = []
+    get = Clients.get
+
+    def recorded(self, service, access=None, *, retry=True):
+        asked.append((service, access))
+        return get(self, service, access, retry=retry)
+
+    monkeypatch.setattr(Clients, "get", recorded)
+    there = ["--assume-role-arn", role, "--external-id", "x-1"]
+
+    with pytest.raises(ClusterNotFound, match="prod"):  # that account has none
+        taskmedic("stop", "--cluster", "prod", "--task", task, *there)
+
+    assert ("ecs", Access("", role, "x-1")) in asked
+    [left] = aws("ecs").describe_tasks(cluster="prod", tasks=[task])["tasks"]
+    assert left["lastStatus"] == "RUNNING"
 
 
 def test_a_stop_by_hand_starts_no_remediation(taskmedic, aws, cloud, run):

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from tests.unit.diagnosis.builders import a_task
 from tests.unit.stopped.fake_aws import FakeAws, orders_definition, orders_task
 
+from taskmedic.aws.clients import Access
 from taskmedic.domain.errors import InputError, OptionInvalid, TaskmedicError
 from taskmedic_cli.commands import stopped as stopped_module
 from taskmedic_cli.commands.explain import explain
@@ -122,6 +123,14 @@ class TestStopped:
         assert "What to do" in result.stdout
         assert "Timeline" in result.stdout
         assert "2 more of the same cause" in result.stdout
+
+    def test_another_account_is_read_by_its_role_and_external_id(self, aws: FakeAws) -> None:
+        role = "arn:aws:iam::222222222222:role/taskmedic"
+        there = ["--assume-role-arn", role, "--external-id", "x-1", "--region", "eu-west-1"]
+
+        CliRunner().invoke(stopped, ["--cluster", "prod", *there], catch_exceptions=False)
+
+        assert aws.accesses["describe_tasks"] == Access("eu-west-1", role, "x-1")
 
     def test_nothing_stopped(self, aws: FakeAws) -> None:
         aws.tasks = {}
