@@ -8,10 +8,11 @@ since others on the same client want times as times.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
+
+import orjson
 
 _wanted: ContextVar[bool] = ContextVar("plain_tasks_wanted", default=False)
 
@@ -43,5 +44,5 @@ def _take_tasks(
     protocol = operation_model.service_model.resolved_protocol
     if not _wanted.get() or response_dict["status_code"] != 200 or protocol != "json":
         return  # botocore parses as ever
-    customized_response_dict["tasks"] = json.loads(response_dict["body"])["tasks"]
+    customized_response_dict["tasks"] = orjson.loads(response_dict["body"])["tasks"]
     response_dict["body"] = b"{}"

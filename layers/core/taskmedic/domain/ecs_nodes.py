@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -61,9 +60,9 @@ def nodes_of(task: Mapping[str, Any], origin: Origin) -> Iterator[Node]:
     tags = []
     for tag in task.get("tags", ()):
         key, value = tag["key"], tag.get("value", "")
-        tags.append(sys.intern(f"{key}={value}" if value else key))
+        tags.append(f"{key}={value}" if value else key)
         if value:
-            shared[sys.intern(attr.TAG_PREFIX + key)] = sys.intern(value)
+            shared[attr.TAG_PREFIX + key] = value
     node_tags = tuple(tags)
     for container in task.get("containers", ()):
         if container.get("lastStatus") == "RUNNING":
@@ -97,7 +96,7 @@ _CONTAINER_FIELDS = (
 
 
 def _task_attributes(task: Mapping[str, Any], origin: Origin) -> dict[str, str]:
-    """What all nodes of a task share. Texts are interned: thousands of nodes have most of them in common."""
+    """What all nodes of a task share."""
     attributes = _named_fields(task, _TASK_FIELDS)
     attributes[attr.TASK_ID] = last_part(task["taskArn"])
     attributes[attr.EXEC_ENABLED] = "true" if task.get("enableExecuteCommand") else "false"
@@ -111,7 +110,7 @@ def _task_attributes(task: Mapping[str, Any], origin: Origin) -> dict[str, str]:
         attr.ASSUME_ROLE_ARN: origin.assume_role_arn,
         attr.EXTERNAL_ID: origin.external_id,
     }
-    attributes.update((name, sys.intern(text)) for name, text in further.items() if text)
+    attributes.update((name, text) for name, text in further.items() if text)
     return attributes
 
 
@@ -119,13 +118,13 @@ def _container_attributes(container: Mapping[str, Any], shared: Mapping[str, str
     attributes = {**shared, **_named_fields(container, _CONTAINER_FIELDS)}
     for agent in container.get("managedAgents", ()):
         if agent.get("name") == _EXEC_AGENT and agent.get("lastStatus"):
-            attributes[attr.EXEC_AGENT_STATUS] = sys.intern(agent["lastStatus"])
+            attributes[attr.EXEC_AGENT_STATUS] = agent["lastStatus"]
     return attributes
 
 
 def _named_fields(value: Mapping[str, Any], fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
     """The fields that have a value."""
-    return {name: sys.intern(text) for name, key in fields if (text := value.get(key))}
+    return {name: text for name, key in fields if (text := value.get(key))}
 
 
 @lru_cache(maxsize=1024)
