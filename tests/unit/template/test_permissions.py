@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.unit.template.calls import actions_of
-from tests.unit.template.expanded import as_list, statements
+from tests.unit.template.expanded import as_list, of_type, statements
 
 # What Lambda itself does with the function's role, for its event source mapping.
 BY_LAMBDA = {"report": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}}
@@ -28,3 +28,33 @@ def test_a_function_may_do_what_its_code_does_and_nothing_else(step: str) -> Non
 
     assert sorted(used - granted) == [], "used and not granted"
     assert sorted(granted - used) == [], "granted and not used"
+
+
+# What SAM adds by itself: the function's own log lines and traces.
+ADDED_BY_SAM = {"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}
+
+
+@pytest.mark.parametrize("role", sorted(of_type("AWS::IAM::Role")))
+def test_sam_adds_no_policy_to_a_role_but_logs_and_traces(role: str) -> None:
+    managed = of_type("AWS::IAM::Role")[role]["Properties"].get("ManagedPolicyArns", [])
+
+    assert {arn.rpartition("/")[2] for arn in managed} <= ADDED_BY_SAM
+
+
+def test_only_sessions_of_ecs_exec_can_be_ended_and_only_shell_scripts_sent_to_hosts() -> None:
+    by_action = {
+        action: [str(one.get("Fn::Sub", "")) for one in as_list(statement["Resource"])]
+        for statement in statements("RunCommandFunction")
+        for action in as_list(statement["Action"])
+        if statement["Resource"] != "*"
+    }
+
+    assert [one.rpartition(":")[2] for one in by_action["ssm:TerminateSession"]] == [
+        "session/ecs-execute-command-*"
+    ]
+    assert {one.rpartition(":")[2].partition("/")[0] for one in by_action["ssm:SendCommand"]} == {
+        "document",
+        "instance",
+        "managed-instance",
+    }
+    assert any(one.endswith("document/AWS-RunShellScript") for one in by_action["ssm:SendCommand"])
