@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 import urllib3
+from samtranslator.yaml_helper import yaml_parse
 from werkzeug.test import Client
 
 from taskmedic_local.http_api import MAX_BODY_BYTES, HttpApi
 from taskmedic_local.lambdas import Result, TooManyRequests
+
+TEMPLATE = Path(__file__).resolve().parents[3] / "template.yaml"
 
 
 class Api:
@@ -136,3 +140,27 @@ def test_the_webhook_of_the_template_answers(cloud):
     answer = urllib3.request("POST", cloud.info["webhook_url"], body=b"{}")
 
     assert answer.status == 401  # unsigned
+
+
+def test_a_refused_webhook_is_counted_as_the_alarm_counts_it(cloud, aws, wait_for):
+    alarm = yaml_parse(TEMPLATE.read_text())["Resources"]["WebhooksRefusedAlarm"]["Properties"]
+    headers = {"X-PagerDuty-Signature": "v1=" + "0" * 64}
+
+    urllib3.request("POST", cloud.info["webhook_url"], body=b"{}", headers=headers)
+
+    [metric] = wait_for(
+        lambda: [one for one in metrics_of(aws("logs"), "ReceiveWebhook") if "Webhooks_403" in one]
+    )
+    [directive] = metric["_aws"]["CloudWatchMetrics"]
+    assert (directive["Namespace"], alarm["MetricName"]) == (alarm["Namespace"], "Webhooks_403")
+    assert [{"Name": name, "Value": metric[name]} for name in directive["Dimensions"][0]] == alarm[
+        "Dimensions"
+    ]
+
+
+def metrics_of(logs, function, metric):
+    """What the function wrote of ``metric``, in CloudWatch's embedded metric format."""
+    groups = [one["logGroupName"] for one in logs.describe_log_groups()["logGroups"]]
+    [group] = [name for name in groups if function in name]
+    lines = [one["message"] for one in logs.filter_log_events(logGroupName=group)["events"]]
+    return [json.loads(line) for line in lines if '"_aws"' in line and f'"{metric}"' in line]
