@@ -148,9 +148,7 @@ def test_a_refused_webhook_is_counted_as_the_alarm_counts_it(cloud, aws, wait_fo
 
     urllib3.request("POST", cloud.info["webhook_url"], body=b"{}", headers=headers)
 
-    [metric] = wait_for(
-        lambda: [one for one in metrics_of(aws("logs"), "ReceiveWebhook") if "Webhooks_403" in one]
-    )
+    [metric] = wait_for(lambda: metrics_of(aws("logs"), "ReceiveWebhook", "Webhooks_403"))
     [directive] = metric["_aws"]["CloudWatchMetrics"]
     assert (directive["Namespace"], alarm["MetricName"]) == (alarm["Namespace"], "Webhooks_403")
     assert [{"Name": name, "Value": metric[name]} for name in directive["Dimensions"][0]] == alarm[
