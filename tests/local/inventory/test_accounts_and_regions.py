@@ -1,7 +1,7 @@
-"""One runbook over two accounts and two regions, through the state machine, on a local cloud of its own.
+"""Runbooks over other accounts and regions, through the state machine, on a local cloud of its own.
 
-A local cloud of its own, because the runbook is one that is not shipped: it is deployed from a copy of the
-application's folder to which the runbook is added.
+A local cloud of its own, because the runbooks are not shipped: they are deployed from a copy of the
+application's folder to which they are added.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import pytest
 from taskmedic_local.cloud import TEMPLATE
 
 ROOT = TEMPLATE.parent
-SHOP, PAY = "222222222222", "333333333333"
-REGIONS = {SHOP: "eu-west-1", PAY: "ap-southeast-2"}
+OWN, SHOP, PAY, BOOKS = "123456789012", "222222222222", "333333333333", "555555555555"
+REGIONS = {SHOP: "eu-west-1", PAY: "ap-southeast-2", BOOKS: "eu-central-1"}
 NO_ROLE = "arn:aws:iam::444444444444:user/reader"
 
-RUNBOOK = f"""
+BOTH = f"""
 name: both-accounts
 description: Looks into the containers of two accounts, then replaces them.
 nodes:
@@ -45,6 +45,23 @@ steps:
     stop_task: {{reason: "seen enough", max_tasks: 2, wait: 60s}}
 """
 
+WHY = f"""
+name: why-there
+description: Says why tasks of another account stopped.
+priority: 1
+triggers:
+  - task_stopped: {{cluster: shop}}
+nodes:
+  clusters: shop
+  region: eu-central-1
+  assume_role_arn: "arn:aws:iam::{BOOKS}:role/taskmedic"
+  external_id: shop
+  allow_empty: true
+steps:
+  - {{name: bare, stopped_tasks: {{}}}}
+  - {{name: named, stopped_tasks: {{cluster: shop}}}}
+"""
+
 SERVE = """
 import json, sys
 from pathlib import Path
@@ -57,14 +74,15 @@ with LocalCloud(template=Path(sys.argv[1])) as cloud:
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The application's folder with one more runbook."""
+    """The application's folder with two more runbooks."""
     folder = tmp_path_factory.mktemp("application")
     for name in ("template.yaml", "functions", "statemachines"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "layers").mkdir()
     (folder / "layers/core").symlink_to(ROOT / "layers/core")
     shutil.copytree(ROOT / "layers/runbooks", folder / "layers/runbooks")
-    (folder / "layers/runbooks/runbooks/both-accounts.yaml").write_text(RUNBOOK)
+    (folder / "layers/runbooks/runbooks/both-accounts.yaml").write_text(BOTH)
+    (folder / "layers/runbooks/runbooks/why-there.yaml").write_text(WHY)
     return folder / "template.yaml"
 
 
@@ -91,7 +109,7 @@ def client(info: dict[str, Any]) -> Client:
 
     def make(service: str, account: str = "") -> Any:
         session = own
-        if account:
+        if account not in {"", OWN}:
             keys = own.client("sts", endpoint_url=info["endpoint"]).assume_role(
                 RoleArn=f"arn:aws:iam::{account}:role/admin", RoleSessionName="setup"
             )["Credentials"]
@@ -138,6 +156,18 @@ def a_running_task(client: Client, account: str) -> str:
     return str(started["tasks"][0]["taskArn"])
 
 
+def executed(
+    info: dict[str, Any], client: Client, wait_for: Callable[..., Any], given: dict[str, Any]
+) -> dict[str, Any]:
+    """The output of an execution of the state machine."""
+    states = client("stepfunctions")
+    arn = states.start_execution(
+        stateMachineArn=info["state_machines"]["remediation"], input=json.dumps(given)
+    )["executionArn"]
+    wait_for(lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING", 60)
+    return dict(json.loads(states.describe_execution(executionArn=arn)["output"]))
+
+
 def described(client: Client, account: str, task: str) -> dict[str, Any]:
     (found,) = client("ecs", account).describe_tasks(cluster="shop", tasks=[task])["tasks"]
     return dict(found)
@@ -164,13 +194,9 @@ def test_one_runbook_reads_both_runs_a_command_and_a_stop_in_each_and_reports_th
     tasks = {account: a_running_task(client, account) for account in (SHOP, PAY)}
     for account, task in tasks.items():
         wait_for(lambda account=account, task=task: takes_commands(described(client, account, task)))
+    before = assumed_by(info, "find")
     # When the runbook is run
-    states = client("stepfunctions")
-    arn = states.start_execution(
-        stateMachineArn=info["state_machines"]["remediation"], input=json.dumps({"runbook": "both-accounts"})
-    )["executionArn"]
-    wait_for(lambda: states.describe_execution(executionArn=arn)["status"] != "RUNNING", 60)
-    output = json.loads(states.describe_execution(executionArn=arn)["output"])
+    output = executed(info, client, wait_for, {"runbook": "both-accounts"})
     # Then the command ran in each account
     look, replace = output["steps"]
     said = sorted(result["head"].strip() for result in look["data"]["results"])
@@ -184,4 +210,32 @@ def test_one_runbook_reads_both_runs_a_command_and_a_stop_in_each_and_reports_th
     # and the role that could not be assumed is reported
     assert f"not read: the role cannot be assumed ({NO_ROLE})" in look["summary"]
     # and each of the others was assumed once to find the nodes
-    assert assumed_by(info, "find") == 2
+    assert assumed_by(info, "find") - before == 2
+
+
+def test_stopped_tasks_of_another_account_are_read_there_and_not_in_ours(
+    info: dict[str, Any], client: Client, wait_for: Callable[..., Any]
+) -> None:
+    # Given a task stopped in cluster `shop` of another account, and one in our own cluster of that name
+    tasks = {account: a_running_task(client, account) for account in (OWN, BOOKS)}
+    for account, task in tasks.items():
+        # The words of our own stops, so that the event of this one starts nothing
+        client("ecs", account).stop_task(cluster="shop", task=task, reason="Taskmedic: for this test")
+        wait_for(lambda a=account, t=task: described(client, a, t)["lastStatus"] == "STOPPED")
+    theirs = described(client, BOOKS, tasks[BOOKS])
+    event = {
+        "source": "aws.ecs",
+        "detail-type": "ECS Task State Change",
+        "account": BOOKS,
+        "region": REGIONS[BOOKS],
+        "detail": {**theirs, "version": 7, "stoppedReason": "Scaling activity initiated by a deployment"},
+    }
+    # When a runbook is run for the other account, by that task's event and by hand
+    for given in (json.loads(json.dumps(event, default=str)), {"runbook": "why-there"}):
+        output = executed(info, client, wait_for, given)
+        # Then each step tells of the other account's task and not of ours
+        assert output["runbook"] == "why-there"
+        for step in output["steps"]:
+            assert step["outcome"] == "succeeded", step["summary"]
+            told = [task for diagnosis in step["data"]["diagnoses"] for task in diagnosis["tasks"]]
+            assert told == [tasks[BOOKS]]

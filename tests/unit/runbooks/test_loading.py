@@ -66,7 +66,12 @@ def test_a_runbook_shows_itself_with_every_default() -> None:
         "name": "one",
         "type": "stopped_tasks",
         "on_failure": "stop",
-        "spec": {"cluster": "", "service": "", "family": "", "tasks": [], "log_lines": 50, "since_s": 3600},
+        "spec": {
+            **dict.fromkeys(("cluster", "service", "family", "region", "assume_role_arn", "external_id"), ""),
+            "tasks": [],
+            "log_lines": 50,
+            "since_s": 3600,
+        },
     }
 
 
@@ -92,6 +97,10 @@ def test_a_runbook_shows_itself_with_every_default() -> None:
         (
             SHORT + "options:\n  x: {default: '${option.y}'}\n" + STEP,
             "a.yaml:4: options.x.default: ${option.y} is not known here",
+        ),
+        (
+            SHORT + "steps:\n  - {name: one, stopped_tasks: {external_id: x}}\n",
+            "a.yaml:4: steps[0].stopped_tasks: an external_id goes with an assume_role_arn",
         ),
         (
             SHORT + "triggers:\n  - {}\n" + STEP,

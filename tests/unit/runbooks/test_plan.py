@@ -239,3 +239,136 @@ def test_an_empty_option_may_leave_out_a_filter_where_nothing_is_stopped() -> No
     )
 
     assert planned(text)["nodes"]["sources"] == [{"clusters": ["prod"], "services": [""]}]
+
+
+OTHER = "222222222222"
+ROLE, ELSEWHERE = f"arn:aws:iam::{OTHER}:role/taskmedic", "arn:aws:iam::333333333333:role/taskmedic"
+LOOK = "  - {name: errors, stopped_tasks: {cluster: prod}}\n"
+THEIRS = target("checkout", account=OTHER, region="eu-west-1")
+
+
+def accesses(plan: dict[str, Any]) -> list[tuple[str, str, str]]:
+    specs = [step["spec"] for step in plan["steps"] if step["type"] == "stopped_tasks"]
+    return [(spec["region"], spec["assume_role_arn"], spec["external_id"]) for spec in specs]
+
+
+def of_event(text: str, about: Target) -> dict[str, Any]:
+    trigger = Trigger("task_stopped", "key", "", target=about, targets=(about,), task_detail={"taskArn": "…"})
+    return plan_for(load_text(text, "test.yaml"), trigger, {}, own_account=ACCOUNT, own_region=REGION)
+
+
+@pytest.mark.parametrize("steps", [LOOK, BARE])
+def test_stopped_tasks_of_another_account_are_read_by_the_role_of_the_nodes_there(steps: str) -> None:
+    text = runbook(steps, nodes=f"{{clusters: [prod], assume_role_arn: '{ROLE}', external_id: shop}}")
+
+    there = [("eu-west-1", ROLE, "shop")]
+    assert accesses(of_event(text, THEIRS)) == there
+    assert accesses(planned(text, THEIRS)) == there
+
+
+def test_each_target_is_read_in_its_own_account() -> None:
+    by_trigger = "{{clusters: ['${{trigger.cluster}}'], assume_role_arn: '{0}'}}"
+    nodes = f"{{sources: [{by_trigger.format(ROLE)}, {by_trigger.format(ELSEWHERE)}]}}"
+    third = target("checkout", account="333333333333", region="eu-west-1")
+
+    plan = planned(runbook(BARE, nodes=nodes), THEIRS, third)
+
+    assert accesses(plan) == [("eu-west-1", ROLE, ""), ("eu-west-1", ELSEWHERE, "")]
+    assert [source["assume_role_arn"] for source in plan["nodes"]["sources"]] == [ROLE, ELSEWHERE]
+
+
+def test_names_of_the_trigger_are_not_looked_up_in_a_third_account() -> None:
+    text = runbook(
+        "  - {name: stop, stop_task: {reason: hung}}\n",
+        options="{cluster: {default: '${trigger.cluster}'}}",
+        nodes=f"{{clusters: ['${{option.cluster}}'], assume_role_arn: '{ELSEWHERE}'}}",
+    )
+
+    with pytest.raises(OptionInvalid, match=f"the target is in account {OTHER}, and this is {ACCOUNT}"):
+        of_event(text, THEIRS)
+
+
+def test_by_hand_stopped_tasks_are_read_by_the_role_of_the_source_that_reads_the_cluster() -> None:
+    theirs = f"{{clusters: [prod], region: eu-west-1, assume_role_arn: '{ROLE}'}}"
+    nodes = f"{{sources: [{theirs}, {{clusters: [web]}}]}}"
+
+    both = LOOK + "  - {name: web, stopped_tasks: {cluster: web}}\n"
+    assert accesses(planned(runbook(both, nodes=nodes))) == [("eu-west-1", ROLE, ""), ("", "", "")]
+
+
+def test_a_step_with_a_role_of_its_own_needs_no_nodes() -> None:
+    look = f"{{cluster: prod, region: eu-west-1, assume_role_arn: '{ROLE}', external_id: x}}"
+    text = f"name: test\ndescription: A test's.\nsteps:\n  - {{name: errors, stopped_tasks: {look}}}\n"
+
+    there = [("eu-west-1", ROLE, "x")]
+    assert accesses(planned(text)) == there
+    assert accesses(planned(text, THEIRS)) == there
+
+
+@pytest.mark.parametrize(
+    ("look", "says"),
+    [
+        ("{cluster: prod}", "neither the step nor a node source names a role there"),
+        ("{cluster: other}", "neither the step nor a node source names a role there"),
+        ("{}", "neither the step nor a node source names a role there"),
+        (f"{{assume_role_arn: '{ELSEWHERE}'}}", "is in account 333333333333"),
+        (f"{{cluster: prod, assume_role_arn: '{ELSEWHERE}'}}", "is in account 333333333333"),
+    ],
+)
+def test_what_is_in_another_account_is_never_looked_up_in_ours(look: str, says: str) -> None:
+    text = f"name: test\ndescription: A test's.\nsteps:\n  - {{name: errors, stopped_tasks: {look}}}\n"
+
+    for plan in (planned, of_event):
+        with pytest.raises(OptionInvalid, match=f"the target is in account {OTHER}") as refused:
+            plan(text, THEIRS)
+        assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        f"{{cluster: 'arn:aws:ecs:eu-west-1:{OTHER}:cluster/prod'}}",
+        f"{{tasks: ['arn:aws:ecs:eu-west-1:{OTHER}:task/prod/0123']}}",
+    ],
+)
+def test_an_arn_says_its_account_and_region(look: str) -> None:
+    steps = f"  - {{name: errors, stopped_tasks: {look}}}\n"
+    with_role = runbook(steps, nodes=f"{{clusters: [web], assume_role_arn: '{ROLE}'}}")
+
+    assert accesses(planned(with_role)) == [("eu-west-1", ROLE, "")]
+    with pytest.raises(OptionInvalid, match=f"the target is in account {OTHER}"):
+        planned(runbook(steps))
+
+
+def test_which_of_two_accounts_is_meant_is_not_guessed() -> None:
+    nodes = f"{{sources: [{{clusters: [prod]}}, {{clusters: [prod], assume_role_arn: '{ROLE}'}}]}}"
+
+    with pytest.raises(
+        OptionInvalid, match=f"cluster prod may be in several accounts.*by {ROLE} and by our own role"
+    ):
+        planned(runbook(LOOK, nodes=nodes))
+
+
+def test_an_event_of_our_own_account_is_never_read_elsewhere() -> None:
+    text = runbook(LOOK, nodes=f"{{clusters: [prod], assume_role_arn: '{ROLE}'}}")
+
+    assert accesses(of_event(text, target("checkout"))) == [(REGION, "", "")]
+
+
+@pytest.mark.parametrize(
+    ("stop", "says"),
+    [
+        ("task: '${trigger.task}'", "the step names no role there"),
+        ("task: '0123', cluster: prod", "the step names no role there"),
+        (f"task: '${{trigger.task}}', assume_role_arn: '{ELSEWHERE}'", "is in account 333333333333"),
+    ],
+)
+def test_a_task_of_another_account_is_not_stopped_as_if_it_were_ours(stop: str, says: str) -> None:
+    nodes = f"{{clusters: [prod], assume_role_arn: '{ROLE}'}}"
+    about = target("checkout", account=OTHER, task=f"arn:aws:ecs:{REGION}:{OTHER}:task/prod/0123")
+    step = "  - {{name: stop, stop_task: {{reason: hung, {0}}}}}\n"
+
+    with pytest.raises(OptionInvalid, match=says):
+        of_event(runbook(step.format(stop), nodes=nodes), about)
+    right = f"task: '${{trigger.task}}', assume_role_arn: '{ROLE}'"
+    assert of_event(runbook(step.format(right), nodes=nodes), about)["steps"][0]["spec"]["task"] == about.task

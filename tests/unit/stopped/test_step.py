@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.stopped.fake_aws import FakeAws, error, orders_definition, orders_task
 
+from taskmedic.aws.clients import Access
 from taskmedic.domain.errors import AccessDenied, ClusterNotFound, StepInvalid
 from taskmedic.settings import CollectStoppedTasksSettings
 from taskmedic.steps import collect_stopped_tasks
@@ -120,6 +121,23 @@ def test_the_region_is_that_of_the_cluster(
     access = aws.accesses["describe_tasks"]
     assert access is not None
     assert access.region == region
+
+
+@pytest.mark.parametrize(
+    ("trigger", "named"),
+    [({}, {"cluster": "prod", "tasks": [EVENT["taskArn"]]}), ({"task_detail": dict(EVENT)}, {})],
+)
+def test_another_account_is_read_by_the_role_of_the_step(
+    aws: FakeAws, trigger: dict[str, Any], named: dict[str, Any]
+) -> None:
+    access = Access("ap-south-1", "arn:aws:iam::222222222222:role/taskmedic", "shop")
+    there = {"region": access.region, "assume_role_arn": access.role_arn, "external_id": access.external_id}
+
+    run(aws, trigger, **named, **there)
+
+    for operation in ("describe_tasks", "describe_task_definition", "describe_services"):
+        assert aws.accesses[operation] == access
+    assert aws.accesses["put_item"] is None  # evidence and ledger are ours
 
 
 def test_tasks_by_arn_bring_their_cluster(aws: FakeAws) -> None:

@@ -70,8 +70,12 @@ def run(event: Mapping[str, Any], settings: CollectStoppedTasksSettings, clients
 
 def _query(spec: Mapping[str, Any], trigger: Mapping[str, Any], step: str) -> Query:
     cluster, tasks = str(spec.get("cluster") or ""), tuple(spec.get("tasks") or ())
+    region, role, external_id = (
+        str(spec.get(name) or "") for name in ("region", "assume_role_arn", "external_id")
+    )
     if not cluster and trigger.get("task_detail"):
-        return Query(event=trigger["task_detail"], access=Access(str(trigger.get("region") or "")))
+        access = Access(region or str(trigger.get("region") or ""), role, external_id)
+        return Query(event=trigger["task_detail"], access=access)
     cluster = cluster or _cluster_of(tasks) or str(trigger.get("cluster") or "")
     if not cluster:
         raise StepInvalid(
@@ -87,7 +91,7 @@ def _query(spec: Mapping[str, Any], trigger: Mapping[str, Any], step: str) -> Qu
         family=str(spec.get("family") or ""),
         tasks=tasks,
         since=timedelta(seconds=int(spec.get("since_s") or 3600)),
-        access=Access(_region(cluster, service, trigger)),
+        access=Access(region or _region(cluster, service, trigger), role, external_id),
     )
 
 

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from taskmedic.domain.arns import Arn
 from taskmedic.domain.errors import FilterInvalid, OptionInvalid
-from taskmedic.domain.node_source import NodesSpec, comma_list
-from taskmedic.domain.runbooks.context import fill
+from taskmedic.domain.node_source import NodeSource, NodesSpec, comma_list
+from taskmedic.domain.runbooks.context import PLACEHOLDER, fill
 from taskmedic.domain.runbooks.fields import seconds
 from taskmedic.domain.runbooks.models import MAX_STEPS, Runbook
 from taskmedic.domain.runbooks.options import resolve
+from taskmedic.domain.runbooks.reach import Reach
 from taskmedic.domain.runbooks.steps import Step, StoppedTasksStep
 from taskmedic.domain.triggers import Target, Trigger
 
@@ -53,9 +55,8 @@ def plan_for(
             need, or the target is out of reach.
     """
     completions = _completions(book, trigger, given)
-    for completion in completions:
-        _check_account(book, completion, own_account)
-    nodes = _nodes(book, completions, own_region)
+    read = [_sources(book, completion, own_account, own_region) for completion in completions]
+    nodes = _nodes(book, completions, read)
     plan = {
         "runbook": book.name,
         "description": book.description,
@@ -63,7 +64,7 @@ def plan_for(
         "options": dict(completions[0].options),
         "nodes": nodes,
         "dispatch": book.dispatch.model_dump(),
-        "steps": _steps(book, completions, nodes),
+        "steps": _steps(book, completions, nodes, read, own_account),
         "report": book.report.model_dump(),
     }
     if len(json.dumps(plan)) > MAX_PLAN_BYTES:
@@ -126,42 +127,66 @@ def _completion(trigger: Trigger, options: dict[str, str]) -> _Completion:
     )
 
 
-def _check_account(book: Runbook, completion: _Completion, own_account: str) -> None:
-    """A name in another account must not be looked up in ours, where it may be another thing."""
-    account = completion.target.account
-    if not account or not own_account or account == own_account:
-        return
-    roles = [source.assume_role_arn for source in book.nodes.sources] if book.nodes else []
-    if book.nodes and (book.nodes.assume_role_arn or (roles and all(roles))):
-        return
-    raise OptionInvalid(
-        f"the target is in account {account}, and this is {own_account}",
-        why=f"runbook {book.name} names no role to assume",
-        remedy="Give its nodes an assume_role_arn.",
+def _sources(
+    book: Runbook, completion: _Completion, own_account: str, own_region: str
+) -> list[dict[str, Any]]:
+    """The node sources of one target, filled in.
+
+    Raises:
+        OptionInvalid: the target is in another account, and no role is known to reach it.
+    """
+    if book.nodes is None:
+        return []
+    whole = book.nodes.to_json()
+    stops_nodes = any(step.stop_task is not None and not step.stop_task.task for step in book.steps)
+    account, region = completion.target.account, completion.target.region
+    foreign = bool(account and own_account and account != own_account)
+    sources: list[dict[str, Any]] = []
+    for source in whole.get("sources") or [_own_fields(whole)]:
+        filled = fill(source, completion.strict_lookups, last=True)
+        if stops_nodes:
+            _check_as_narrow(source, filled)
+        if foreign and _out_of_reach(book, source, filled, account):
+            continue
+        if region and region != own_region and not filled.get("region"):
+            filled["region"] = region
+        sources.append(filled)
+    if foreign and not (sources and all(source.get("assume_role_arn") for source in sources)):
+        raise OptionInvalid(
+            f"the target is in account {account}, and this is {own_account}",
+            why=f"runbook {book.name} names no role to assume there",
+            remedy="Give its nodes an assume_role_arn of that account.",
+        )
+    return sources
+
+
+def _own_fields(nodes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in nodes.items() if key not in _SHARED}
+
+
+def _out_of_reach(book: Runbook, source: Mapping[str, Any], filled: Mapping[str, Any], account: str) -> bool:
+    """Whether a source with names of the trigger's would look for them in an account that is not theirs."""
+    role = Arn.parse(str(filled.get("assume_role_arn", "")))
+    return bool(role and role.account != account) and any(
+        found["scope"] == "trigger"
+        or (found["name"] in book.options and "${trigger." in (book.options[found["name"]].default or ""))
+        for found in PLACEHOLDER.finditer(json.dumps(source))
     )
 
 
-def _nodes(book: Runbook, completions: Sequence[_Completion], own_region: str) -> dict[str, Any] | None:
+def _nodes(
+    book: Runbook, completions: Sequence[_Completion], read: Sequence[Sequence[dict[str, Any]]]
+) -> dict[str, Any] | None:
     if book.nodes is None:
         return None
     whole = book.nodes.to_json()
-    own = {key: value for key, value in whole.items() if key not in _SHARED}
-    several = "sources" in whole
-    stops_nodes = any(step.stop_task is not None and not step.stop_task.task for step in book.steps)
     sources: list[dict[str, Any]] = []
-    for completion in completions:
-        for source in whole["sources"] if several else [own]:
-            filled = fill(source, completion.strict_lookups, last=True)
-            if stops_nodes:
-                _check_as_narrow(source, filled)
-            region = completion.target.region
-            if region and region != own_region and not filled.get("region"):
-                filled["region"] = region
-            if filled not in sources:
-                sources.append(filled)
+    for source in (source for each in read for source in each):
+        if source not in sources:
+            sources.append(source)
     spec = {key: whole[key] for key in _SHARED if key in whole} | {"sources": sources}
-    if several:
-        spec |= fill({"filter": own.get("filter", "")}, completions[0].strict_lookups, last=True)
+    if "sources" in whole:
+        spec |= fill({"filter": whole.get("filter", "")}, completions[0].strict_lookups, last=True)
     try:
         NodesSpec.from_json(spec)
     except FilterInvalid as error:
@@ -187,16 +212,25 @@ def _check_as_narrow(written: Mapping[str, Any], filled: Mapping[str, Any]) -> N
 
 
 def _steps(
-    book: Runbook, completions: Sequence[_Completion], nodes: Mapping[str, Any] | None
+    book: Runbook,
+    completions: Sequence[_Completion],
+    nodes: Mapping[str, Any] | None,
+    read: Sequence[Sequence[Mapping[str, Any]]],
+    own_account: str,
 ) -> list[dict[str, Any]]:
     """Step JSON of every step, `stopped_tasks` once for each target as far as the number of steps allows."""
     repeated = [step for step in book.steps if step.stopped_tasks is not None]
     room = (MAX_STEPS - len(book.steps)) // max(1, len(repeated)) + 1
+    reaches = [
+        Reach(one.target, one.of_event, [NodeSource.from_json(source) for source in sources], own_account)
+        for one, sources in zip(completions, read, strict=True)
+    ]
+    pairs = list(zip(completions, reaches, strict=True))
     steps: list[dict[str, Any]] = []
     for step in book.steps:
         specs: list[dict[str, Any]] = []
-        for completion in completions if step in repeated else completions[:1]:
-            filled = _filled(step, completion, nodes)
+        for completion, reach in pairs if step in repeated else pairs[:1]:
+            filled = _filled(step, completion, nodes, reach)
             if filled not in specs:
                 specs.append(filled)
         steps += [
@@ -206,23 +240,29 @@ def _steps(
     return steps
 
 
-def _filled(step: Step, completion: _Completion, nodes: Mapping[str, Any] | None) -> dict[str, Any]:
+def _filled(
+    step: Step, completion: _Completion, nodes: Mapping[str, Any] | None, reach: Reach
+) -> dict[str, Any]:
     lookups = completion.strict_lookups if step.stop_task is not None else completion.lookups
     filled: dict[str, Any] = step.to_json()
     spec = filled["spec"] = fill(filled["spec"], lookups, quote=True)
-    if step.stop_task is not None and step.stop_task.task and not spec["task"].strip():
-        raise OptionInvalid(
-            f"the task of step {step.name} is empty once the options are filled in",
-            where=step.stop_task.task,
-            why="nobody has named the task to stop",
-            remedy="Give the option, or make it required in the runbook.",
-        )
+    if step.stop_task is not None and step.stop_task.task:
+        if not spec["task"].strip():
+            raise OptionInvalid(
+                f"the task of step {step.name} is empty once the options are filled in",
+                where=step.stop_task.task,
+                why="nobody has named the task to stop",
+                remedy="Give the option, or make it required in the runbook.",
+            )
+        reach.check_stop(step.name, spec)
     if isinstance(step.stopped_tasks, StoppedTasksStep):
         spec["since_s"] = _seconds(spec["since_s"], step.name)
-        if not completion.of_event and not any(
-            spec[name] for name in ("cluster", "service", "family", "tasks")
-        ):
-            spec |= _where_to_look(completion.target, nodes)
+        if not completion.of_event:
+            if not any(spec[name] for name in ("cluster", "service", "family", "tasks")):
+                spec |= _where_to_look(completion.target, nodes)
+            if not spec["cluster"] and not spec["tasks"]:
+                spec["cluster"] = completion.target.cluster
+        spec |= reach.of_stopped_tasks(step.name, spec)
     return filled
 
 

@@ -17,7 +17,10 @@ class FindNodesStep(Model):
 
 
 class StoppedTasksStep(Model):
-    """Collects why tasks stopped. Without cluster, service and the like: the task of the event."""
+    """Collects why tasks stopped. Without cluster, service and the like: the task of the event.
+
+    Without a role of its own it reads by that of the node source which reads the same cluster: reach.py.
+    """
 
     cluster: Text = ""
     service: Text = ""
@@ -25,6 +28,15 @@ class StoppedTasksStep(Model):
     tasks: Texts = []
     since: DurationOrOption = 3600
     log_lines: int = Field(default=50, ge=0, le=500)
+    region: Text = ""
+    assume_role_arn: Text = ""
+    external_id: Text = ""
+
+    @model_validator(mode="after")
+    def _external_id_of_a_role(self) -> StoppedTasksStep:
+        if self.external_id and not self.assume_role_arn:
+            raise ValueError("an external_id goes with an assume_role_arn")
+        return self
 
     def spec(self) -> dict[str, Any]:
         spec = self.model_dump(exclude={"since"})
