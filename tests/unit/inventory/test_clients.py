@@ -114,6 +114,23 @@ def test_each_execution_assumes_a_role_for_itself_and_shares_the_own_clients() -
     assert first.get("ecs") is second.get("ecs") is clients.get("ecs")
 
 
+def test_calls_of_one_execution_assume_its_role_once() -> None:
+    sts = Sts()
+    clients = Clients(sts.session)
+    for name in ("a", "a", "b", "a", "b"):
+        clients.for_execution(name).get("ecs", Access(role_arn=ROLE))
+    assert [asked["RoleSessionName"] for asked in sts.asked] == ["taskmedic-a", "taskmedic-b"]
+
+
+def test_executions_long_over_are_forgotten() -> None:
+    clients = Clients(Sts().session)
+    first, second = clients.for_execution("first"), clients.for_execution("second")
+    for number in range(7):
+        clients.for_execution(str(number))
+        assert clients.for_execution("first") is first
+    assert clients.for_execution("second") is not second
+
+
 def test_credentials_that_run_out_within_a_lambda_call_are_renewed() -> None:
     sts = Sts(lambda: assumed(900))
     clients = Clients(sts.session)

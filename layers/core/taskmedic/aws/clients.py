@@ -33,6 +33,8 @@ ONCE = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}
 # Longer than a Lambda call can last (15 minutes), so that credentials never run out in the middle of one.
 _RENEW_BEFORE = timedelta(minutes=20)
 _REFUSAL_HOLDS = timedelta(minutes=1)
+# A warm function gets the calls of several executions by turns; each keeps its credentials meanwhile.
+_EXECUTIONS_KEPT = 8
 # RoleSessionName: 2 to 64 of [\w+=,.@-] (STS API, AssumeRole).
 _NOT_IN_SESSION_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII)
 _LONGEST_SESSION_NAME = 64
@@ -79,19 +81,27 @@ class Clients:
     def __init__(self, session: boto3.Session | None = None, *, session_name: str = "taskmedic") -> None:
         self._session = session or boto3.Session()
         self._session_name = _session_name(session_name)
-        self._lock = threading.Lock()  # guards the four below, and boto3's session, which is not thread-safe
+        self._lock = threading.Lock()  # guards what is below, and boto3's session, which is not thread-safe
         self._role_locks: dict[tuple[str, str], threading.Lock] = {}
         self._roles: dict[tuple[str, str], _Credentials] = {}
         self._own: dict[_Key, Any] = {}
         self._assumed: dict[_Key, tuple[_Credentials, Any]] = {}
+        self._executions: dict[str, Clients] = {}  # the one asked for last stands last
 
     def for_execution(self, execution_name: str) -> Clients:
         """Clients for one execution: the process's own are shared, roles are assumed under the execution's
-        name, so that CloudTrail of the other account tells which execution acted there.
+        name, so that CloudTrail of the other account tells which execution acted there. Those of the latest
+        few executions are kept, so that one which calls again need not assume its roles again.
         """
-        fresh = Clients(self._session, session_name=f"taskmedic-{execution_name}")
-        fresh._lock, fresh._own = self._lock, self._own
-        return fresh
+        with self._lock:
+            kept = self._executions.pop(execution_name, None)
+            if kept is None:
+                kept = Clients(self._session, session_name=f"taskmedic-{execution_name}")
+                kept._lock, kept._own = self._lock, self._own
+            self._executions[execution_name] = kept
+            if len(self._executions) > _EXECUTIONS_KEPT:
+                del self._executions[next(iter(self._executions))]
+            return kept
 
     def get(self, service: str, access: Access | None = None, *, retry: bool = True) -> Any:
         """The client of ``service`` (boto3's name) for ``access``; without ``retry`` it asks only once.
