@@ -10,16 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from taskmedic.domain.diagnosis.names import without_names
+
 # White space of every kind, quotes straight and curly, backslashes of nested JSON, zero-width and soft
 # characters.
 _DROPPED = dict.fromkeys(
     map(ord, " \t\r\n\f\v\u00a0\u2009\u202f\u200b\ufeff\u00ad\"'`\\\u2018\u2019\u201c\u201d")
-)
-
-
-# A name that people chose may hold anything, also an error: `(service CannotPullContainerError-test)`.
-_CHOSEN_NAME = re.compile(
-    r"(\((?:service|task|task set|deployment|container-instance|elb) )[^\s()]{1,300}(?=[\s)])"
 )
 
 
@@ -33,11 +29,6 @@ def in_one_line(text: str) -> str:
     for _ in range(MOST_LINES_OF_AN_ARN - 1 if "\n" in text else 0):
         text = _WRAPPED_ARN.sub(r"\1", text)
     return " ".join(text.split())
-
-
-def without_names(text: str) -> str:
-    """``text`` without the names of services, tasks, deployments and instances that ECS puts in brackets."""
-    return _CHOSEN_NAME.sub(r"\1", text)
 
 
 def squeeze(text: str) -> str:
@@ -71,8 +62,9 @@ def phrases(name: str, *wordings: str | Phrases) -> Phrases:
 class Message:
     """One text and where it stood. Remembers which groups of phrases it holds.
 
-    Its squeezed form stands between ``^`` and ``$``, so that a phrase can ask for the beginning or the end of
-    the text.
+    ``text`` is whole, for names to be read from; ``squeezed`` is without the names that people chose, for
+    words to be looked for in. It stands between ``^`` and ``$``, so that a phrase can ask for the beginning
+    or the end of the text.
     """
 
     __slots__ = ("_found", "container", "cut_off", "source", "squeezed", "text")
@@ -80,7 +72,7 @@ class Message:
     def __init__(self, source: str, text: str, container: str = "") -> None:
         self.source = source
         self.text = in_one_line(text)
-        self.squeezed = f"^{squeeze(without_names(text))}$"
+        self.squeezed = f"^{squeeze(without_names(self.text))}$"
         self.container = container
         self.cut_off = False
         self._found: dict[str, bool] = {}

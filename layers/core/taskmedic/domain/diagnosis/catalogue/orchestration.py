@@ -64,11 +64,12 @@ DEPLOYMENT = (
     ),
     Category(
         "deployment.circuit_breaker",
-        "A deployment was given up because its tasks did not start.",
-        "Deployment failed: tasks did not start",
-        "The deployment circuit breaker counted too many tasks that did not start or did not stay healthy.",
+        "Task after task of a deployment or service did not start, or did not stay healthy.",
+        "Task after task did not start",
+        "Too many tasks of the service did not start or did not stay healthy. A deployment circuit breaker, "
+        "where there is one, then gives the deployment up.",
         (
-            "Look at the stopped tasks of the new deployment: each has its own cause.",
+            "Look at the stopped tasks: each has its own cause.",
             (
                 "With rollback switched on the former deployment is coming back; else deploy the last good "
                 "revision."

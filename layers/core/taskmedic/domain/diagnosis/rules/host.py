@@ -75,14 +75,13 @@ HOST_RULES: tuple[Rule, ...] = (
         (
             words(
                 "instance-draining",
-                "container instance draining",
+                "instance draining",
                 "instance is draining",
                 "instance in DRAINING",
                 "set to DRAINING",
                 "DRAINING status",
                 "instance is being drained",
                 "instance was drained",
-                "due to container instance draining",
                 "DRAINING state",
             ),
         ),

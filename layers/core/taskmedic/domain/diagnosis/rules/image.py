@@ -76,6 +76,9 @@ IMAGE_RULES: tuple[Rule, ...] = (
             words(
                 "pull-platform",
                 "descriptor matching platform",
+                "descriptor for platform",
+                "image index for architecture",
+                "manifest list for architecture",
                 "no matching manifest for",
                 "no match for platform",
                 "cannot be used on this platform",
@@ -124,7 +127,10 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "CannotPullContainerError: Error response from daemon: manifest for example/orders:2.0 not found: "
         "manifest "
         "unknown: Requested image not found",
-        none_of=(words("pull-missing-not", UNREACHABLE, "blob not found"),),
+        # what is not found while a layer is unpacked is a file of the host's
+        none_of=(
+            words("pull-missing-not", UNREACHABLE, "blob not found", "register layer", "extract layer"),
+        ),
     ),
     Rule(
         "pull-unreachable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmedic.domain.diagnosis.rules.model import AGENT, CONTAINERD, DOC_STOPPED, DOCKER, Rule, words
-from taskmedic.domain.diagnosis.words import CREATE, DISK_FULL, START
+from taskmedic.domain.diagnosis.words import CREATE, DEPENDENCY, DISK_FULL, START
 
 TIMED_OUT = words(
     "transition-timed-out",
@@ -28,12 +28,15 @@ START_RULES: tuple[Rule, ...] = (
                 "listen tcp",
                 "userland proxy",
                 "Ports are not available",
+                "specified port already exists",
+                "Only one usage of each socket address",
             ),
         ),
         DOCKER,
         "CannotStartContainerError: Error response from daemon: driver failed programming external "
         "connectivity on "
         "endpoint orders: Bind for 0.0.0.0:8080 failed: port is already allocated",
+        none_of=(words("start-port-not", "iptables"),),  # the host's packet filter failed, no port is taken
     ),
     Rule(
         "start-user",
@@ -49,6 +52,7 @@ START_RULES: tuple[Rule, ...] = (
                 "invalid user",
                 "unknown user",
                 "no users found",
+                "no such user",
             ),
         ),
         DOCKER,
@@ -72,6 +76,7 @@ START_RULES: tuple[Rule, ...] = (
                 "unresolvable CDI devices",
                 "neuron",
                 "not a device node",
+                "NVML",
             ),
             words(
                 "start-device-subject", START, CREATE, "Error response from daemon", "Could not transition to"
@@ -105,6 +110,10 @@ START_RULES: tuple[Rule, ...] = (
                 "failed to mount",
                 "mount denied",
                 "mount failed",
+                "fulfil mount request",
+                "fulfill mount request",
+                "from mount source",
+                "mount destination",
             ),
         ),
         DOCKER,
@@ -118,7 +127,7 @@ START_RULES: tuple[Rule, ...] = (
         (
             words(
                 "start-entrypoint",
-                "executable file not found",
+                "executable file",
                 "exec format error",
                 "exec: ",
                 "no such file or directory",
@@ -128,12 +137,16 @@ START_RULES: tuple[Rule, ...] = (
                 "permission denied: unknown",
                 "The system cannot find the file specified",
                 "encountered an error during CreateProcess",
+                "::CreateProcess",
+                "cannot execute binary file",
             ),
             words(
                 "start-entrypoint-subject",
                 START,
                 "exec user process",
                 "exec format error",
+                "executable file not found",
+                "DockerStateError",
                 "Error response from daemon",
             ),
         ),
@@ -214,6 +227,7 @@ RUNTIME_RULES: tuple[Rule, ...] = (
         (TIMED_OUT,),
         DOC_STOPPED,
         "ContainerRuntimeTimeoutError: Could not transition to running; timed out after waiting 1m",
+        none_of=(DEPENDENCY,),
     ),
     Rule(
         "create-timeout",
@@ -224,6 +238,7 @@ RUNTIME_RULES: tuple[Rule, ...] = (
         ),
         CONTAINERD,
         "CannotStartContainerError: failed to create shim task: context deadline exceeded",
+        none_of=(DEPENDENCY,),
     ),
     Rule(
         "runtime-state",

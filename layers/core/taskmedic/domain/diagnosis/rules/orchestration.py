@@ -72,6 +72,8 @@ _SCHEDULER: tuple[Rule, ...] = (
                 "has stopped 1 running tasks",
                 "running tasks: (task",
                 "Service scheduler replaced the task",
+                "Successfully set desired count",  # Application Auto Scaling
+                "stopped by deployment",
             ),
         ),
         DOC_STOPPED,
@@ -106,12 +108,14 @@ _SCHEDULER: tuple[Rule, ...] = (
                 "target-group",
                 "target group",
                 "(elb ",
+                "Lattice",
                 "in (elb",
                 "unhealthy in elb",
             ),
             words(
                 "load-balancer",
                 "failed ELB health check",
+                "Lattice health check",
                 "failed load balancer health check",
                 "is unhealthy",
                 "are unhealthy",

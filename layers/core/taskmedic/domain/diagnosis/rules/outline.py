@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskmedic.domain.diagnosis.rules.model import (
     AGENT,
+    DOC_EVENTS,
     DOC_RESOURCE,
     DOC_STOPPED,
     Rank,
@@ -69,6 +70,14 @@ OUTLINE_RULES: tuple[Rule, ...] = (
         ),
         AGENT,
         "ResourceInitializationError: resource cannot be initialized for task 0123",
+        rank=Rank.OUTLINE,
+    ),
+    Rule(
+        "service-does-not-start",
+        "deployment.circuit_breaker",
+        (words("service-does-not-start", "unable to consistently start tasks"),),
+        DOC_EVENTS,
+        "(service orders) is unable to consistently start tasks successfully.",
         rank=Rank.OUTLINE,
     ),
     Rule(

@@ -189,6 +189,8 @@ PLATFORM_RULES: tuple[Rule, ...] = (
                 "An unexpected error",
                 "ServiceUnavailable",
                 "InternalFailure",
+                "CgroupError",
+                "Agent could not",
                 "ContainerRuntimeError",
                 "EphemeralStorage provisioning",
             ),

@@ -110,6 +110,10 @@ SECRET_RULES: tuple[Rule, ...] = (
                 "plugin not found",
                 "invalid log",
                 "unsupported log",
+                "MissingEndpoint",  # a Region that is none
+                "no log configuration specified",
+                "requires options",
+                "token is expected",
             ),
         ),
         DOCKER,
@@ -129,7 +133,7 @@ SECRET_RULES: tuple[Rule, ...] = (
     Rule(
         "logs-unreachable",
         "logs.network",
-        (LOGS, UNREACHABLE),
+        (LOGS, words("logs-unreachable", UNREACHABLE, THROTTLED)),
         DOC_RESOURCE,
         "ResourceInitializationError: failed to validate logger args: The task cannot find the Amazon "
         "CloudWatch log "

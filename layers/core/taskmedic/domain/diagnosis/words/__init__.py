@@ -10,6 +10,7 @@ from __future__ import annotations
 from taskmedic.domain.diagnosis.words.happenings import ABSENT, DENIED, DISK_FULL, THROTTLED, UNREACHABLE
 from taskmedic.domain.diagnosis.words.subjects import (
     CREATE,
+    DEPENDENCY,
     EBS,
     ECR_AUTH,
     EFS,
@@ -29,6 +30,7 @@ __all__ = [
     "ABSENT",
     "CREATE",
     "DENIED",
+    "DEPENDENCY",
     "DISK_FULL",
     "EBS",
     "ECR_AUTH",

@@ -30,6 +30,8 @@ DENIED = phrases(
     "UnrecognizedClientException",
     "InvalidClientTokenId",
     "ExpiredToken",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
 )
 UNREACHABLE = phrases(
     "unreachable",
@@ -45,6 +47,9 @@ UNREACHABLE = phrases(
     "no such host",
     "dial tcp",
     "dial udp",
+    "dial unix",
+    "failed to verify connection",
+    "server gave HTTP response",
     "connection refused",
     "connection reset",
     "connection timed out",

@@ -41,9 +41,9 @@ PULL = phrases(
     "amazonaws.com/v2",
     "amazonaws.com.cn/v2",
     "registry endpoint",
-    "response from daemon: Get",
-    "response from daemon: Head",
-    "API error (500): Get",
+    "response from daemon: Get http",
+    "response from daemon: Head http",
+    "API error (500): Get http",
     "^context canceled$",
     "registry credentials",
     "ecr credentials",
@@ -151,7 +151,8 @@ EFS = phrases(
     "EFS DNS",
     "fsap-",
     "stunnel",
-    "Mount attempt 1/3",
+    "Mount attempt",
+    "file system ID is correct",
 )
 EBS = phrases(
     "ebs",
@@ -177,6 +178,7 @@ VOLUME_PLUGIN = phrases(
     "error looking up volume plugin",
     "docker plugin",
     "rexray",
+    "no such volume",
     "CannotCreateVolume",
     "InvalidVolumeError",
     "CannotInspectVolume",
@@ -196,6 +198,9 @@ START = phrases(
     "failed to create new container runtime task",
     "failed to start container",
     "Cannot start container",
+    "CreateComputeSystem",
+    "hcsshim::System",
+    "hcs::System",
 )
 CREATE = phrases(
     "create",
@@ -213,6 +218,9 @@ ENI_ERROR = phrases(
     "ENIInformationError",
     "configure ENI",
     "regular ENI",
+    "setup network namespace",
+    "cni setup",
+    "invoke eni plugin",
 )
 ENI = phrases(
     "eni",
@@ -228,6 +236,8 @@ ENI = phrases(
     "cni:",
     "device index",
     "ENI attachment",
+    "ENI ack",
+    "hardware address",
     "attach ENI",
     "branch ENI",
     "trunk ENI",
@@ -235,6 +245,8 @@ ENI = phrases(
     "set up network",
     "pause container",
 )
+# One container of a task waits for another.
+DEPENDENCY = phrases("dependency_graph", "dependency graph", "container ordering dependency")
 PLACEMENT = phrases("placement", "unable to place a task", "unable to place task")
 ROLE = phrases(
     "role",
