@@ -265,6 +265,20 @@ def test_options_that_do_not_fit_are_told_to_the_incident_when_there_is_one() ->
     assert "has no option clustre" in decision.reason
 
 
+@pytest.mark.parametrize("switch", [ALL_ON, Switch(runbooks={"act": False})])
+def test_who_presses_a_button_on_an_incident_is_told_why_the_runbook_must_not_run(switch: Switch) -> None:
+    act = book("act", steps=(ACTS,), nodes=NODES)
+    resolved = incident(status="resolved")
+
+    decision = decided(resolved, act, asked=Asked("act"), switch=switch)
+
+    assert decision.action is Action.SKIP
+    assert decision.reason
+    assert decision.plan is not None
+    assert decision.plan["steps"] == []
+    assert decided(manual(), act, asked=Asked("act"), switch=Switch(runbooks={"act": False})).plan is None
+
+
 def test_a_target_in_another_account_is_out_of_reach_without_a_role() -> None:
     """The same names may mean another service in our own account."""
     elsewhere = Target(account="999999999999", region="us-east-1", cluster="prod", service="checkout")

@@ -118,7 +118,8 @@ def _asked_for(
         )
     barred = _barred(book, trigger, switch)
     if barred:
-        return Decision(Action.SKIP, barred, book.name)
+        # Who pressed a button on an incident waits there for an answer.
+        return Decision(Action.SKIP, barred, book.name, nothing_planned(book) if trigger.incident else None)
     action = Action.DRY_RUN if asked.dry_run else Action.RUN
     try:
         plan = plan_for(book, trigger, asked.options, own_account=facts.account, own_region=facts.region)
