@@ -350,6 +350,18 @@ def test_options_may_come_flat_and_in_the_query() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "body", [{"options": {"cluster": "prod"}}, {"option.cluster": "prod"}], ids=["object", "flat"]
+)
+def test_an_option_of_the_body_wins_over_the_querys(body: dict[str, Any]) -> None:
+    receive = Receiver(BEARER)
+    query = {"option.cluster": "staging", "option.depth": "full"}
+    receive(a_request({"runbook": "x", **body}, signed="", authorization="Bearer older", query=query))
+
+    (started,) = receive.states.started.values()
+    assert started["request"]["options"] == {"cluster": "prod", "depth": "full"}
+
+
 def test_a_custom_incident_action_says_the_incident_and_its_url_the_runbook() -> None:
     receive = Receiver(BEARER)
     body = json.loads((EVENTS / "action-button.json").read_text())

@@ -110,11 +110,10 @@ def action_of(received: Received) -> dict[str, Any]:
         InvalidTrigger: a member is unknown or of the wrong type, or nothing is asked for; the text names it.
     """
     body = json_object(received.body) if received.body else {}
-    said = {**received.query, **(_of_custom_action(body) if "messages" in body else body)}
-    options = said.pop("options", {})
-    if not isinstance(options, dict):
-        raise InvalidTrigger("options must be an object", where="options")
-    options = {**options, **_flat_options(said)}
+    in_body = _of_custom_action(body) if "messages" in body else body
+    in_query: dict[str, Any] = dict(received.query)
+    options = {**_options(in_query), **_options(in_body)}
+    said = {**in_query, **in_body}
     for name, value in options.items():
         if not isinstance(value, str | int | float):
             raise InvalidTrigger(
@@ -137,9 +136,13 @@ def action_of(received: Received) -> dict[str, Any]:
     return {**request, "options": options}
 
 
-def _flat_options(said: dict[str, Any]) -> dict[str, Any]:
+def _options(said: dict[str, Any]) -> dict[str, Any]:
+    """Takes the options out of ``said``: the object, and the flat ones, which win."""
+    options = said.pop("options", {})
+    if not isinstance(options, dict):
+        raise InvalidTrigger("options must be an object", where="options")
     names = [name for name in said if name.startswith(OPTION)]
-    return {name.removeprefix(OPTION): said.pop(name) for name in names}
+    return {**options, **{name.removeprefix(OPTION): said.pop(name) for name in names}}
 
 
 def _of_custom_action(body: Mapping[str, Any]) -> dict[str, Any]:
