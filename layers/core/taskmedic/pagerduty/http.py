@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,7 @@ class Request:
         query: Query parameters.
         headers: Besides those of the host.
         repeatable: Whether a second time does no harm.
+        before: Called before each try; what it raises ends the trying.
     """
 
     method: str
@@ -100,6 +102,7 @@ class Request:
     query: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
     repeatable: bool = True
+    before: Callable[[], None] = lambda: None
 
     @property
     def where(self) -> str:
@@ -150,6 +153,7 @@ class Http:
             PagerDutyUnavailable: it was tried to the end of the patience and may succeed later.
         """
         for attempt in range(1, TRIES + 1):
+            request.before()
             result = self._once(request)
             if not isinstance(result, Failure):
                 return result
@@ -197,9 +201,17 @@ def _backoff(attempt: int) -> float:
 
 def _unanswered(error: HTTPError) -> Failure:
     """In our words: urllib3's name the pool and an object's address."""
-    if isinstance(error, NewConnectionError | ConnectTimeoutError | SSLError):
+    if isinstance(error, NewConnectionError | ConnectTimeoutError) or _was_a_stranger(error):
         return Failure(why="PagerDuty cannot be reached", harmless=True)
     return Failure(why=f"no answer came ({type(error).__name__})")
+
+
+def _was_a_stranger(error: HTTPError) -> bool:
+    """Whether the host's certificate was refused. Of TLS's errors only this one is sure to come before the
+    request is sent; any other may be raised while the answer is read.
+    """
+    cause = error.args[0] if isinstance(error, SSLError) and error.args else None
+    return isinstance(cause, ssl.SSLCertVerificationError)
 
 
 def _refused(response: urllib3.BaseHTTPResponse) -> Failure:
