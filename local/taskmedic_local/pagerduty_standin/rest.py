@@ -184,8 +184,12 @@ class RestApi:
     def _get_users(self, request: ApiRequest) -> tuple[int, Any]:
         if strange := sorted(set(request.query) - {"query", "limit", "offset"}):
             raise invalid(f"unknown parameter {strange[0]}")
-        wanted = request.query.get("query", "")
-        users = [u for u in self._account.users.values() if wanted in u["name"] or wanted in u["email"]]
+        wanted = request.query.get("query", "").casefold()
+        users = [
+            user
+            for user in self._account.users.values()
+            if any(wanted in user[name].casefold() for name in ("name", "email"))
+        ]
         found = [{**user, "type": "user"} for user in users]
         return 200, {"users": found, "limit": 25, "offset": 0, "more": False, "total": None}
 

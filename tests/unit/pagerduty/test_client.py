@@ -107,6 +107,22 @@ def test_no_status_is_sent_that_would_open_an_incident_again(call: str, status: 
     assert world.sent == ["GET /incidents/Q1"]
 
 
+def test_an_incident_that_is_resolved_while_we_wait_for_the_rate_limit_stays_resolved() -> None:
+    resolved = answered(200, {"incident": {"id": "Q1", "status": "resolved"}})
+    world = World([answered(200, INCIDENT), an_error(429, 2020, ratelimit_reset="8"), resolved])
+
+    assert world.client.acknowledge("Q1") is False
+    assert world.sent == ["GET /incidents/Q1", "PUT /incidents/Q1", "GET /incidents/Q1"]
+
+
+def test_a_status_change_is_sent_again_after_the_rate_limit_when_the_incident_is_still_open() -> None:
+    limited = an_error(429, 2020, ratelimit_reset="8")
+    world = World([answered(200, INCIDENT), limited, answered(200, INCIDENT), answered(200, {})])
+
+    assert world.client.acknowledge("Q1") is True
+    assert len([one for one in world.sent if one.startswith("PUT")]) == 2
+
+
 @pytest.mark.parametrize("code", [1001, 1002])
 def test_somebody_who_was_faster_is_no_error(code: int) -> None:
     assert World([answered(200, INCIDENT), an_error(400, code)]).client.resolve("Q1") is False
@@ -143,6 +159,15 @@ def test_our_user_is_the_one_with_exactly_our_address() -> None:
     assert World([answered(200, {"users": users[:1]})]).client.own_user_id() == ""
     known = Credentials(token="t", from_email="x", user_id="P9")
     assert World([closed()], credentials=known).client.own_user_id() == "P9"
+
+
+def test_our_address_may_be_written_in_any_case() -> None:
+    users = answered(
+        200, {"users": [{"id": "P2", "email": "taskmedic@Example.com"}, {"id": "P3", "email": None}]}
+    )
+    written = Credentials(token="t", from_email="Taskmedic@example.COM")
+
+    assert World([users], credentials=written).client.own_user_id() == "P2"
 
 
 def test_a_change_event_goes_to_the_events_api_without_our_token() -> None:

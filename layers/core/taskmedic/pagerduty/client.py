@@ -63,6 +63,10 @@ class Credentials:
         )
 
 
+class _SettledError(Exception):
+    """The incident is not in a status that may be changed; stays in this module."""
+
+
 class Client:
     """PagerDuty, as one of its users.
 
@@ -163,7 +167,11 @@ class Client:
             return self._credentials.user_id
         email = self._credentials.from_email
         users = self._api.send(Request("GET", "/users", "cannot look up our user", query={"query": email}))
-        matching = (user for user in _members(users, "users") if user.get("email") == email)
+        matching = (
+            user
+            for user in _members(users, "users")
+            if str(user.get("email") or "").casefold() == email.casefold()
+        )
         return str(next(matching, {}).get("id") or "")
 
     def send_change(self, summary: str, *, timestamp: str, details: Mapping[str, str], link: str) -> bool:
@@ -186,9 +194,14 @@ class Client:
         return True
 
     def _change_status(self, incident_id: str, status: str, allowed: set[str]) -> bool:
-        """Asks for the status first: "acknowledged" sent to a resolved incident would open it again."""
-        if self.incident(incident_id).get("status") not in allowed:
-            return False
+        """Asks for the status before each try: "acknowledged" sent to a resolved incident would open it again.
+        While we wait for the rate limit somebody may resolve it.
+        """
+
+        def still_open() -> None:
+            if self.incident(incident_id).get("status") not in allowed:
+                raise _SettledError
+
         request = Request(
             "PUT",
             _path(incident_id),
@@ -196,9 +209,12 @@ class Client:
             body={"incident": {"type": "incident_reference", "status": status}},
             headers=self._from,
             repeatable=False,
+            before=still_open,
         )
         try:
             self._api.send(request)
+        except _SettledError:
+            return False
         except PagerDutyRefused as refused:
             if any(code in refused.why for code in ALREADY):  # somebody was faster
                 return False
