@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.pagerduty.builders import FakeClients, FakeSecrets, an_event
 
-from taskmedic.domain.errors import PagerDutyUnavailable
+from taskmedic.domain.errors import PagerDutyRefused, PagerDutyUnavailable
 from taskmedic.domain.triggers import Received, receive
 from taskmedic.settings import AcceptTriggerSettings
 from taskmedic.steps import incidents
@@ -60,8 +60,11 @@ def received(**given: Any) -> Received:
     )
 
 
-def webhook(event_type: str = "incident.triggered") -> Received:
-    return received(source="pagerduty.webhook", delivery_id="d1", event=an_event(event_type)["event"])
+def webhook(event_type: str = "incident.triggered", by: str = "") -> Received:
+    """An event; ``by`` is the id of the user who did it."""
+    event = an_event(event_type)["event"]
+    agent = {"id": by, "type": "user_reference"} if by else None
+    return received(source="pagerduty.webhook", delivery_id="d1", event={**event, "agent": agent})
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +100,44 @@ def test_an_incident_that_nothing_else_places_is_asked_about_again() -> None:
         incidents.look_up(webhook(), SETTINGS, clients({}))
 
 
-def test_what_may_be_our_own_doing_starts_nothing_until_that_is_known() -> None:
+@pytest.mark.parametrize("event_type", ["incident.acknowledged", "incident.resolved", "incident.reopened"])
+def test_what_may_be_our_own_doing_starts_nothing_until_that_is_known(event_type: str) -> None:
     with pytest.raises(PagerDutyUnavailable):
-        incidents.look_up(webhook("incident.acknowledged"), SETTINGS, clients(MAPPED))
+        incidents.look_up(webhook(event_type, by="PINES"), SETTINGS, clients(MAPPED))
+
+
+@pytest.mark.parametrize(
+    ("event_type", "by"), [("incident.acknowledged", ""), ("incident.escalated", "PINES")]
+)
+def test_what_cannot_be_our_own_doing_needs_no_pagerduty_either(event_type: str, by: str) -> None:
+    found = incidents.look_up(webhook(event_type, by), SETTINGS, clients(MAPPED))
+
+    assert not found.ignored
+    assert [(target.cluster, target.service) for target in found.trigger.targets] == [("prod", "search")]
+
+
+class Refusing(Down):
+    """PagerDuty's client where the key may read no users."""
+
+    def own_user_id(self) -> str:
+        raise PagerDutyRefused("cannot look up our user", why="403 Access Denied (2010)")
+
+
+class Nobody(Down):
+    """PagerDuty's client where no user has our address."""
+
+    def own_user_id(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize("client", [Refusing, Nobody])
+def test_an_acknowledgement_by_a_user_starts_nothing_where_our_own_user_is_unknown(
+    client: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incidents, "Client", client)
+
+    found = incidents.look_up(webhook("incident.acknowledged", by="PINES"), SETTINGS, clients(MAPPED))
+
+    assert found.ignored == (
+        "our own PagerDuty user is not known, and it may have done this (incident.acknowledged)"
+    )

@@ -21,3 +21,5 @@ TRIGGERING: Final = frozenset(
         "incident.incident_type.changed",
     }
 )
+# What our own acknowledging and resolving comes back as; the third when somebody resolves at the same moment.
+OURS: Final = frozenset({"incident.acknowledged", "incident.resolved", "incident.reopened"})

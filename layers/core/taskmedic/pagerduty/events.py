@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from taskmedic.domain.incident_events import TRIGGERING
+from taskmedic.domain.incident_events import OURS, TRIGGERING
 
 # In every note of ours; what is followed by the execution's name tells one run's note from another's.
 MARK: Final = "taskmedic-run:"
@@ -75,14 +75,21 @@ def ignored_because(event: WebhookEvent) -> str:
     return ""
 
 
+def may_be_ours(event: WebhookEvent) -> bool:
+    """Whether ``event`` may be the echo of something we did ourselves: then ``own_action`` has to tell."""
+    return event.event_type in OURS and event.agent_type == "user_reference"
+
+
 def own_action(event: WebhookEvent, own_user_id: str) -> str:
-    """Why ``event`` is the echo of something we did ourselves, as a sentence; empty when it is not.
+    """Why ``event`` is, or for all we know may be, the echo of our own doing; empty when it is not.
 
     Args:
-        event: An event that ``ignored_because`` let through.
-        own_user_id: The PagerDuty user we act as (``Client.own_user_id``); empty when it is not known.
+        event: An event that ``may_be_ours``.
+        own_user_id: The PagerDuty user we act as (``Client.own_user_id``); empty when there is no telling.
     """
-    if own_user_id and event.agent_type == "user_reference" and event.agent_id == own_user_id:
+    if not own_user_id:
+        return f"our own PagerDuty user is not known, and it may have done this ({event.event_type})"
+    if event.agent_id == own_user_id:
         return f"our own PagerDuty user did it ({event.event_type})"
     return ""
 

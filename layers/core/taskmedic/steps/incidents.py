@@ -16,7 +16,7 @@ from taskmedic.domain.errors import PagerDutyRefused, PagerDutyUnavailable, Sett
 from taskmedic.domain.triggers import Incident, Received, Target, Trigger
 from taskmedic.pagerduty import alerts
 from taskmedic.pagerduty.client import Client, Credentials
-from taskmedic.pagerduty.events import WebhookEvent, event_of, ignored_because, own_action
+from taskmedic.pagerduty.events import WebhookEvent, event_of, ignored_because, may_be_ours, own_action
 from taskmedic.pagerduty.http import Patience
 from taskmedic.settings import AcceptTriggerSettings
 
@@ -48,7 +48,7 @@ def look_up(received: Received, settings: AcceptTriggerSettings, clients: Client
         if event.incident_id:
             trigger = replace(trigger, incident=_incident(event))
         reason = ignored_because(event)
-        if not reason and event.event_type != "incident.triggered":
+        if not reason and may_be_ours(event):
             reason = own_action(event, _own_user_id(settings, clients))
         if reason:
             return LookedUp(trigger, reason)
@@ -151,6 +151,7 @@ def _pagerduty(settings: AcceptTriggerSettings, clients: Clients) -> Client:
 
 
 def _own_user_id(settings: AcceptTriggerSettings, clients: Clients) -> str:
+    """Our PagerDuty user; empty when PagerDuty does not tell."""
     try:
         return _pagerduty(settings, clients).own_user_id()
     except (PagerDutyRefused, SettingMissing) as error:
