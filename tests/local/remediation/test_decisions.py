@@ -94,13 +94,42 @@ def test_the_same_event_again_is_seen_and_explained_and_nothing_is_done(run: Any
     assert (repeat["decision"], repeat["reason"]) == ("skip", again["reason"])
 
 
-def test_an_older_event_of_the_same_task_is_told_from_a_repeat(run: Any) -> None:
-    run(sample("exit-code", version=7))
+@pytest.mark.parametrize("version", [6, 8])
+def test_another_event_of_the_same_stop_does_nothing(run: Any, version: int) -> None:
+    """ECS sends a stopped task's event again, with another version, when something of it changed."""
+    first = run(sample("exit-code", version=7))
 
-    late = done(run(sample("exit-code", version=6)))
+    other = done(run(sample("exit-code", version=version)))
 
-    assert late["decision"] == "skip"
-    assert late["reason"] == "late: version 7 of this task was seen before version 6"
+    assert (other["decision"], other["steps"]) == ("skip", [])
+    name = first["executionArn"].rsplit(":", 1)[-1]
+    assert (
+        other["reason"]
+        == f"seen before: execution {name} has the stop of this task, by version 7 of its event"
+    )
+
+
+def test_a_trigger_whose_execution_died_undecided_is_taken_by_the_next(
+    run: Any, cloud: Any, outputs: Any, messages: Any, wait_for: Any, ledger: Any
+) -> None:
+    """A killed process writes nothing down. What the dead-letter queue holds can be started again."""
+    [function] = [name for name in cloud.lambdas.functions if "AcceptTrigger" in name]
+    event = sample("exit-code")
+    cloud.faults.add(
+        action="kill_before", service="ssm", operation="GetParameter", function=function, times=-1
+    )
+    died = run(event, timeout_s=60)
+    assert died["status"] == "FAILED"
+    key = f"trigger#{event['detail']['taskArn']}#{event['detail']['version']}"
+    assert "decision" not in ledger(key)["decision"]
+    (message,) = wait_for(lambda: messages(outputs["DeadLetterQueueUrl"]))
+    cloud.faults.clear()
+
+    again = run(json.loads(message["Body"]))
+
+    assert done(again)["decision"] == "run"
+    assert ledger(key)["decision"]["execution_arn"] == again["executionArn"]
+    assert done(run(event))["reason"].startswith("seen before")
 
 
 def test_our_own_stop_starts_nothing_even_past_the_pattern(run: Any) -> None:
@@ -114,13 +143,17 @@ def test_our_own_stop_is_known_by_the_ledger_when_its_reason_is_lost(run: Any, a
     done(run({"runbook": "stop-task", "options": {"cluster": "prod", "task": task}}))
 
     event = sample("exit-code", taskArn=task)
-    crash = done(run(event))
-    event["detail"] |= {"version": 8}
     del event["detail"]["stopCode"]
     ours = done(run(event))
 
     assert (ours["decision"], ours["reason"]) == ("skip", "our own stop: the ledger says so")
-    assert crash["decision"] == "run"  # another stop code: it ended by itself before our stop came
+
+
+def test_a_task_that_ended_by_itself_before_our_stop_came_is_none_of_ours(run: Any, aws: Any) -> None:
+    task = aws("ecs").list_tasks(cluster="prod", serviceName="checkout")["taskArns"][0]
+    done(run({"runbook": "stop-task", "options": {"cluster": "prod", "task": task}}))
+
+    assert done(run(sample("exit-code", taskArn=task)))["decision"] == "run"
 
 
 def test_the_stop_of_a_runbook_is_in_the_ledger_and_starts_no_other_execution(
@@ -171,11 +204,11 @@ def test_the_kill_switch_holds_from_the_next_trigger_on(run: Any, aws: Any, outp
         aws("ssm").put_parameter(Name=outputs["SwitchParameter"], Value=value, Overwrite=True)
 
     switch('{"enabled": false}')
-    off = done(run(sample("exit-code", version=1)))
+    off = done(run(sample("exit-code")))
     switch('{"runbooks": {"diagnose": false}}')
-    one_off = done(run(sample("exit-code", version=2)))
+    one_off = done(run(sample("out-of-memory")))
     switch('{"enabled": true}')
-    on = done(run(sample("exit-code", version=3)))
+    on = done(run(sample("image-not-found")))
 
     assert (off["decision"], off["reason"]) == ("skip", "everything is switched off by the kill switch")
     assert one_off["reason"] == "runbook diagnose is switched off by the kill switch"

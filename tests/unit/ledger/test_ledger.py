@@ -59,23 +59,23 @@ def test_a_trigger_is_claimed_once(ledger: Ledger) -> None:
     again = ledger.claim_trigger("k", execution_arn=SECOND, at=NOON)
 
     assert not again.won
-    assert not again.late
-    assert again.earlier["execution_arn"] == FIRST
+    assert not again.other_event
+    assert again.undecided_by == FIRST
 
 
 def test_a_trigger_whose_decision_failed_may_be_taken_by_another_execution(ledger: Ledger) -> None:
     """What waits in the dead-letter queue can be started again; only one execution can have it."""
-    ledger.claim_trigger("k", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7)
+    ledger.claim_trigger("k", execution_arn=FIRST, at=NOON)
     ledger.record_decision("k", execution_arn=FIRST, at=NOON, decision=FAILED, reason="PagerDuty is down")
 
-    assert ledger.claim_trigger("k", execution_arn=SECOND, at=NOON, task_arn=TASK, version=7).won
-    assert not ledger.claim_trigger("k", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7).won
+    assert ledger.claim_trigger("k", execution_arn=SECOND, at=NOON).won
+    assert not ledger.claim_trigger("k", execution_arn=FIRST, at=NOON).won
 
 
 def test_a_repeat_is_kept_under_its_own_execution(ledger: Ledger, dynamodb: Any) -> None:
     ledger.claim_trigger("k", execution_arn=FIRST, at=NOON)
 
-    ledger.claim_trigger("k", execution_arn=SECOND, at=NOON)
+    assert not ledger.claim_trigger("k", execution_arn=SECOND, at=NOON).won
     ledger.record_decision("k", execution_arn=SECOND, at=NOON, decision="skip", reason="seen before")
 
     assert ("trigger#k", "repeat#second") in items(dynamodb)
@@ -89,19 +89,67 @@ def test_the_same_execution_may_claim_twice(ledger: Ledger) -> None:
     assert ledger.claim_trigger("k", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7).won
 
 
-def test_an_event_older_than_one_seen_before_is_late(ledger: Ledger) -> None:
-    ledger.claim_trigger(f"{TASK}#8", execution_arn=FIRST, at=NOON, task_arn=TASK, version=8)
+def test_a_claim_without_a_decision_may_be_taken_from_an_execution_that_is_gone(ledger: Ledger) -> None:
+    ledger.claim_trigger("k", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7)
 
-    claim = ledger.claim_trigger(f"{TASK}#7", execution_arn=SECOND, at=NOON, task_arn=TASK, version=7)
+    claim = ledger.claim_trigger(
+        "k", execution_arn=SECOND, at=NOON, task_arn=TASK, version=7, instead_of=FIRST
+    )
 
-    assert (claim.won, claim.late) == (False, True)
-    assert claim.earlier["version"] == 8
+    assert claim.won
+    # Only one can: what another has taken is no longer the first one's.
+    third = ledger.claim_trigger("k", execution_arn="arn:third", at=NOON, instead_of=FIRST)
+    assert (third.won, third.undecided_by) == (False, SECOND)
+    # And the first, should it still live, decides nothing any more.
+    ledger.record_decision("k", execution_arn=FIRST, at=NOON, decision="run", reason="a zombie")
+    assert ledger.claim_trigger("k", execution_arn=FIRST, at=NOON).undecided_by == SECOND
 
 
-def test_a_newer_event_of_the_same_task_is_taken(ledger: Ledger) -> None:
+def test_a_decided_trigger_is_never_taken(ledger: Ledger) -> None:
+    ledger.claim_trigger("k", execution_arn=FIRST, at=NOON)
+    ledger.record_decision("k", execution_arn=FIRST, at=NOON, decision="run", reason="why")
+
+    claim = ledger.claim_trigger("k", execution_arn=SECOND, at=NOON, instead_of=FIRST)
+
+    assert (claim.won, claim.undecided_by) == (False, "")
+
+
+@pytest.mark.parametrize("version", [6, 8])
+def test_the_stop_of_a_task_is_taken_once_whatever_the_version_of_its_event(
+    ledger: Ledger, version: int
+) -> None:
     ledger.claim_trigger(f"{TASK}#7", execution_arn=FIRST, at=NOON, task_arn=TASK, version=7)
 
-    assert ledger.claim_trigger(f"{TASK}#8", execution_arn=SECOND, at=NOON, task_arn=TASK, version=8).won
+    claim = ledger.claim_trigger(
+        f"{TASK}#{version}", execution_arn=SECOND, at=NOON, task_arn=TASK, version=version
+    )
+
+    assert (claim.won, claim.other_event, claim.undecided_by) == (False, True, FIRST)
+    assert claim.earlier["version"] == 7
+
+
+def test_the_stop_of_a_task_whose_decision_failed_may_be_taken_by_another_event(ledger: Ledger) -> None:
+    first, second = f"{TASK}#7", f"{TASK}#8"
+    ledger.claim_trigger(first, execution_arn=FIRST, at=NOON, task_arn=TASK, version=7)
+    ledger.record_decision(
+        first, execution_arn=FIRST, at=NOON, decision=FAILED, task_arn=TASK, version=7, reason="a bug"
+    )
+
+    assert ledger.claim_trigger(second, execution_arn=SECOND, at=NOON, task_arn=TASK, version=8).won
+
+
+def test_the_decision_on_a_stop_holds_for_its_other_events(ledger: Ledger) -> None:
+    first, second = f"{TASK}#7", f"{TASK}#8"
+    ledger.claim_trigger(first, execution_arn=FIRST, at=NOON, task_arn=TASK, version=7)
+    ledger.record_decision(
+        first, execution_arn=FIRST, at=NOON, decision="run", task_arn=TASK, version=7, reason="why"
+    )
+
+    claim = ledger.claim_trigger(
+        second, execution_arn=SECOND, at=NOON, task_arn=TASK, version=8, instead_of=FIRST
+    )
+
+    assert (claim.won, claim.undecided_by) == (False, "")
 
 
 def test_a_decision_is_kept_with_its_reason(ledger: Ledger, dynamodb: Any) -> None:

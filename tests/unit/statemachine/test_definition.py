@@ -20,7 +20,7 @@ from taskmedic.domain import errors
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "statemachines").glob("*.asl.yaml"))
 # The names of AWS's own errors: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
-OF_AWS = re.compile(r"(States|Lambda|Runtime|SQS)\.\w+")
+OF_AWS = re.compile(r"(States|Lambda|Runtime|Sandbox|SQS)\.\w+")
 # statelint 3.1 knows neither JSONata in these two fields nor the only way to read items from S3. AWS does:
 # https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html and state-map-distributed.html.
 NOT_KNOWN_TO_STATELINT = re.compile(
@@ -114,10 +114,21 @@ def test_every_retry_has_full_jitter_and_an_end(file: Path) -> None:
 
 @every_file
 def test_failed_tasks_in_general_are_never_retried(file: Path) -> None:
-    """They may have had their effect."""
+    """They may have had their effect. A trigger is claimed, so deciding on it may be asked for again."""
     for name, state in states(read(file)):
         for retry in state.get("Retry", []):
-            assert not {"States.ALL", "States.TaskFailed", "States.Timeout"} & set(retry["ErrorEquals"]), name
+            in_general = {"States.ALL", "States.TaskFailed", "States.Timeout"} & set(retry["ErrorEquals"])
+            assert in_general == ({"States.Timeout"} & in_general if name == "AcceptTrigger" else set()), name
+
+
+def test_deciding_is_tried_again_when_its_function_runs_out_of_time() -> None:
+    retried = {
+        error
+        for retry in read(FILES[0])["States"]["AcceptTrigger"]["Retry"]
+        for error in retry["ErrorEquals"]
+    }
+
+    assert {"Sandbox.Timedout", "States.Timeout"} <= retried
 
 
 @every_file

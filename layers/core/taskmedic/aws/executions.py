@@ -1,4 +1,4 @@
-"""Starting executions of the state machine."""
+"""Executions of the state machine: starting them, and whether they are under way."""
 
 from __future__ import annotations
 
@@ -28,3 +28,19 @@ def start_execution(stepfunctions: Any, machine_arn: str, name: str, document: M
                 return False
             raise
     return True
+
+
+def is_running(stepfunctions: Any, execution_arn: str) -> bool:
+    """Whether the execution is under way; one that Step Functions does not know, or no longer, is not.
+
+    Raises:
+        Throttled, AwsError: it cannot be seen.
+    """
+    with translated("cannot describe the execution", execution_arn):
+        try:
+            answer = stepfunctions.describe_execution(executionArn=execution_arn)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+                return False
+            raise
+    return bool(answer["status"] == "RUNNING")

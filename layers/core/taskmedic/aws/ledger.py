@@ -3,7 +3,7 @@
     pk                           sk                        what
     trigger#<key>                decision                  a trigger, its decision and the reason
     trigger#<key>                repeat#<execution>        an execution that saw the same trigger again
-    newest#<task ARN>            newest                    the highest event version seen of a task
+    newest#<task ARN>            newest                    the event of a task's stop that was taken
     service#<cluster>/<service>  stop#<time>#<task id>     a stop that was diagnosed
     service#<cluster>/<service>  action#<time>#<task id>   a stop of our own
     lock#<key>                   lock                      who works on it, and until when
@@ -45,13 +45,18 @@ class Claim:
     """What became of claiming a trigger.
 
     ``won``: the trigger belongs to this execution, also when the same execution claims it twice. Else
-    ``earlier`` is the decision of the execution that has it, and ``late`` says that a newer event of the same
-    task was seen before.
+    ``earlier`` is the decision of the execution that has it, and ``other_event`` says that it has the stop of
+    the same task by another event, of another version.
     """
 
     won: bool
     earlier: dict[str, Any] = field(default_factory=dict)
-    late: bool = False
+    other_event: bool = False
+
+    @property
+    def undecided_by(self) -> str:
+        """The ARN of the execution that claimed and has not decided; empty when there is none."""
+        return "" if self.won or "decision" in self.earlier else str(self.earlier.get("execution_arn", ""))
 
 
 def stamp(at: datetime) -> str:
@@ -76,48 +81,58 @@ class Ledger:
         at: datetime,
         task_arn: str = "",
         version: int = 0,
+        instead_of: str = "",
     ) -> Claim:
         """Takes the trigger for this execution, once and for all, unless its decision turns out ``FAILED``.
+
+        The stop of a task is claimed besides, whatever the version of its event: a task stops only once.
 
         Args:
             key: The trigger's key: ``taskArn#version``, a delivery id or an execution's name.
             execution_arn: Who claims.
             at: When it was claimed.
             task_arn: The task of an ECS event; empty for other triggers.
-            version: Its ``detail.version``; a lower one than was seen before is a late event.
+            version: Its ``detail.version``.
+            instead_of: An execution that has ended without deciding; what it claimed may be taken from it.
         """
-        free = {":me": {"S": execution_arn}, ":failed": {"S": FAILED}}
         item = {"execution_arn": execution_arn, "at": stamp(at), "version": version}
         pk = f"trigger#{key}"
-        condition = "attribute_not_exists(pk) OR execution_arn = :me OR decision = :failed"
-        if not self._put(pk, "decision", item, KEEP_TRIGGER_S, condition, free):
-            earlier = self._get(pk, "decision")
-            run = execution_arn.rsplit(":", 1)[-1]
-            self._put(pk, f"repeat#{run}", {"execution_arn": execution_arn, "at": stamp(at)}, KEEP_TRIGGER_S)
-            return Claim(won=False, earlier=earlier)
-        if task_arn and not self._put(
-            f"newest#{task_arn}",
-            "newest",
-            {"version": version},
-            KEEP_TRIGGER_S,
-            "attribute_not_exists(pk) OR version <= :version",
-            {":version": {"N": str(version)}},
-        ):
-            return Claim(won=False, earlier=self._get(f"newest#{task_arn}", "newest"), late=True)
+        if not self._claim(pk, "decision", item, instead_of):
+            return Claim(won=False, earlier=self._get(pk, "decision"))
+        if task_arn and not self._claim(f"newest#{task_arn}", "newest", item, instead_of):
+            return Claim(won=False, earlier=self._get(f"newest#{task_arn}", "newest"), other_event=True)
         return Claim(won=True)
 
-    def record_decision(self, key: str, *, execution_arn: str, at: datetime, **facts: Any) -> None:
-        """Writes the decision on a claimed trigger: ``decision``, ``reason``, ``runbook``, ``cluster``, ….
+    def _claim(self, pk: str, sk: str, item: dict[str, Any], instead_of: str) -> bool:
+        return self._put(
+            pk,
+            sk,
+            item,
+            KEEP_TRIGGER_S,
+            "attribute_not_exists(pk) OR execution_arn = :me OR decision = :failed"
+            " OR (execution_arn = :gone AND attribute_not_exists(decision))",
+            {
+                ":me": {"S": item["execution_arn"]},
+                ":failed": {"S": FAILED},
+                ":gone": {"S": instead_of},
+            },
+        )
 
-        A repeat's own decision is kept beside the first one's, under the execution that made it.
+    def record_decision(
+        self, key: str, *, execution_arn: str, at: datetime, decision: str, task_arn: str = "", **facts: Any
+    ) -> None:
+        """Writes the decision on a claimed trigger, with ``reason``, ``runbook``, ``cluster``, ….
+
+        A repeat's own decision is kept beside the first one's, under the execution that made it. ``task_arn``
+        is that of the claim; the decision is then one on the stop of that task, too.
         """
         run = execution_arn.rsplit(":", 1)[-1]
-        item = {"execution_arn": execution_arn, "at": stamp(at), **facts}
-        owner = {":me": {"S": execution_arn}}
-        if not self._put(
-            f"trigger#{key}", "decision", item, KEEP_TRIGGER_S,
-            "attribute_not_exists(pk) OR execution_arn = :me", owner,
-        ):  # fmt: skip
+        item = {"execution_arn": execution_arn, "at": stamp(at), "decision": decision, **facts}
+        owner = "execution_arn = :me", {":me": {"S": execution_arn}}
+        if task_arn:
+            stop = {name: item[name] for name in ("execution_arn", "at", "decision", "version")}
+            self._put(f"newest#{task_arn}", "newest", stop, KEEP_TRIGGER_S, *owner)
+        if not self._put(f"trigger#{key}", "decision", item, KEEP_TRIGGER_S, *owner):
             self._put(f"trigger#{key}", f"repeat#{run}", item, KEEP_TRIGGER_S)
 
     # stops and actions of a service

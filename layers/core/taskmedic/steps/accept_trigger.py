@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from taskmedic.aws.clients import Clients
+from taskmedic.aws.executions import is_running
 from taskmedic.aws.ledger import FAILED, Claim, Ledger
 from taskmedic.aws.switch import read_switch
 from taskmedic.domain.arns import Arn, last_part
@@ -55,12 +56,13 @@ def run(event: Mapping[str, Any], settings: AcceptTriggerSettings, clients: Clie
         region=settings.region,
     )
     ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
-    claim = _claim(ledger, received.trigger, execution_arn)
+    claim = _claim(ledger, received.trigger, execution_arn, clients)
     try:
         trigger, decision = _decided(received, claim, account, ledger, settings, clients)
-    except TaskmedicError as error:
+    except Exception as error:
         # The same execution may ask again. If it gives up, another one may take the trigger.
-        _record(ledger, received.trigger, execution_arn, FAILED, error.text())
+        reason = error.text() if isinstance(error, TaskmedicError) else type(error).__name__
+        _record(ledger, received.trigger, execution_arn, FAILED, reason)
         raise
     _record(
         ledger,
@@ -93,7 +95,7 @@ def _decided(
     facts = Facts(
         account=account,
         region=settings.region,
-        repeated=_repeated(trigger, claim),
+        repeated=_repeated(claim),
         own_stop=_own_stop(trigger, ledger) if claim.won else "",
     )
     switch = read_switch(clients.get("ssm"), settings.switch_parameter)
@@ -108,14 +110,24 @@ def _decided(
     return trigger, decide(trigger, received.asked, facts, runbooks, switch)
 
 
-def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str) -> Claim:
-    return ledger.claim_trigger(
+def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str, clients: Clients) -> Claim:
+    """Claims the trigger, also from an execution that ended without deciding: its function was killed."""
+    claim_trigger = partial(
+        ledger.claim_trigger,
         trigger.key,
         execution_arn=execution_arn,
         at=datetime.now(UTC),
-        task_arn=trigger.target.task if trigger.kind == "task_stopped" else "",
+        task_arn=_stopped_task(trigger),
         version=trigger.version,
     )
+    claim = claim_trigger()
+    while (other := claim.undecided_by) and not is_running(clients.get("stepfunctions"), other):
+        claim = claim_trigger(instead_of=other)
+    return claim
+
+
+def _stopped_task(trigger: Trigger) -> str:
+    return trigger.target.task if trigger.kind == "task_stopped" else ""
 
 
 def _record(
@@ -127,6 +139,7 @@ def _record(
         execution_arn=execution_arn,
         at=datetime.now(UTC),
         decision=decision,
+        task_arn=_stopped_task(trigger),
         reason=reason,
         kind=trigger.kind,
         cluster=trigger.target.cluster,
@@ -139,14 +152,14 @@ def _record(
     logger.info(reason, extra={"decision": decision, "runbook": more.get("runbook"), "trigger": trigger.key})
 
 
-def _repeated(trigger: Trigger, claim: Claim) -> str:
+def _repeated(claim: Claim) -> str:
     """Why the trigger is none to act on, when it was seen before; empty when it is new."""
     if claim.won:
         return ""
-    if claim.late:
-        newer = claim.earlier.get("version")
-        return f"late: version {newer} of this task was seen before version {trigger.version}"
     run = str(claim.earlier.get("execution_arn", "")).rsplit(":", 1)[-1]
+    if claim.other_event:
+        version = claim.earlier.get("version")
+        return f"seen before: execution {run} has the stop of this task, by version {version} of its event"
     return f"seen before: execution {run} has this trigger"
 
 
