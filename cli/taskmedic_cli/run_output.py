@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import queue
-import shutil
+import select
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
@@ -19,6 +23,7 @@ from taskmedic_cli.common import console
 
 IN_MEMORY_BYTES = 1024 * 1024  # of a node's output; more goes to a temporary file
 JSON_BYTES = 10 * 1024 * 1024  # of a node's output in --json
+PIECE_BYTES = 64 * 1024
 
 
 class Sink(Protocol):
@@ -30,12 +35,21 @@ class Sink(Protocol):
 
 
 class View:
-    """Collects results. Used as a context: leaving it lets all output out."""
+    """Collects results. Used as a context: leaving it lets all output out.
+
+    A thread of its own does all writing, since the event loop must not wait for a slow reader: it answers
+    the agents of all containers, which give a session up that is silent.
+    """
 
     def __init__(self) -> None:
         self.results: list[NodeResult] = []
-        # Called, from any thread, when nobody reads stdout any more, as with `| head`.
-        self.when_unread: Callable[[], object] = lambda: None
+        # Why stdout took no more; what came after it was dropped.
+        self.write_error: OSError | None = None
+        # Called, from the writing thread, when stdout takes no more, as with `| head` or a full disk.
+        self.when_unwritable: Callable[[], object] = lambda: None
+        self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        # A daemon, so that Ctrl-C ends the program while a reader stalls.
+        self._writer = threading.Thread(target=self._work, name="stdout", daemon=True)
 
     def output_for(self, node: Node) -> Sink:
         """Where the node's output goes."""
@@ -45,55 +59,51 @@ class View:
         """A node is done."""
         self.results.append(result)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """What --json prints."""
-        return []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-class LiveView(View):
-    """One node: its output as it comes. A thread of its own writes, so that a slow reader does no harm."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pieces: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="stdout", daemon=True)
-
     def __enter__(self) -> Self:
         self._writer.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._pieces.put(None)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._jobs.put(None)
         self._writer.join()
+
+    def _later(self, job: Callable[..., object], *arguments: Any) -> None:
+        """Has the writing thread do ``job``, after all that it was given before."""
+        self._jobs.put(partial(job, *arguments))
+
+    def _out(self, data: bytes) -> None:
+        """Writes to stdout, unless that has failed before: output has an end, but no gap."""
+        if self.write_error:
+            raise self.write_error
+        write_out(data)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except OSError as error:
+                self.write_error = error
+                self.when_unwritable()
+
+
+class LiveView(View):
+    """One node: its output as it comes."""
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
         for result in self.results:
             if not result.succeeded:
                 click.echo(f"taskmedic: {result.node}: {ending(result)}", err=True)
 
     def output_for(self, node: Node) -> Sink:  # noqa: ARG002 - there is only one
-        return _Pieces(self._pieces)
-
-    def _write(self) -> None:
-        try:
-            while (piece := self._pieces.get()) is not None:
-                sys.stdout.buffer.write(piece)
-                sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            self.when_unread()
+        return _Pieces(partial(self._later, self._out))
 
 
 class _Pieces:
-    def __init__(self, pieces: queue.SimpleQueue[bytes | None]) -> None:
-        self._pieces = pieces
-
-    def write(self, data: bytes) -> None:
-        self._pieces.put(data)
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self.write = write
 
     def finish(self) -> dict[str, str] | None:
         return None
@@ -125,38 +135,41 @@ class _Spooled(View):
     def __enter__(self) -> Self:
         if self._status:
             self._status.start()
-        self._show()
-        return self
+        self._later(self._show)
+        return super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        if self._status:
-            self._status.stop()
+    def __exit__(self, *raised: Any) -> None:
+        try:
+            super().__exit__(*raised)
+        finally:
+            if self._status:
+                self._status.stop()
 
     def output_for(self, node: Node) -> Sink:
         self._spools[node.name] = _Spool()
-        self._show()
+        self._later(self._show)
         return self._spools[node.name]
 
     def add(self, result: NodeResult) -> None:
         super().add(result)
-        if self._status:
-            self._status.stop()  # off the line where the output is going to stand
-        with self._taken(result.node) as file:
-            self.done(result, file)
-        if not self._status or not result.succeeded:
-            click.echo(f"{len(self.results)}/{self._total} {result.node}: {ending(result)}", err=True)
-        if self._status:
-            self._show()
-            self._status.start()
+        spool = self._spools.pop(result.node, None) or _Spool()
+        spool.file.seek(0)
+        self._later(self._tell, result, len(self.results), spool.file)
 
     def done(self, result: NodeResult, file: IO[bytes]) -> None:
         """A node is done; ``file`` holds its output, from the start."""
         raise NotImplementedError
 
-    def _taken(self, node: str) -> IO[bytes]:
-        spool = self._spools.pop(node, None) or _Spool()
-        spool.file.seek(0)
-        return spool.file
+    def _tell(self, result: NodeResult, place: int, file: IO[bytes]) -> None:
+        if self._status:
+            self._status.stop()  # off the line where the output is going to stand
+        with file:
+            self.done(result, file)
+        if not self._status or not result.succeeded:
+            click.echo(f"{place}/{self._total} {result.node}: {ending(result)}", err=True)
+        if self._status:
+            self._show()
+            self._status.start()
 
     def _show(self) -> None:
         if self._status:
@@ -172,18 +185,21 @@ class ManyView(_Spooled):
     def done(self, result: NodeResult, file: IO[bytes]) -> None:
         if result.outcome == NOT_STARTED:
             return
-        sys.stdout.write(f"==> {result.node}: {result.label} <==\n")
-        sys.stdout.flush()
-        shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        self._out(f"==> {result.node}: {result.label} <==\n".encode())
+        while piece := file.read(PIECE_BYTES):
+            self._out(piece)
 
 
 class JsonView(_Spooled):
-    """Rows for --json."""
+    """An array of rows for --json, when all is done."""
 
     def __init__(self, total: int) -> None:
         super().__init__(total)
         self._rows: list[dict[str, Any]] = []
+
+    def __exit__(self, *raised: Any) -> None:
+        self._later(self._write_rows)
+        super().__exit__(*raised)
 
     def done(self, result: NodeResult, file: IO[bytes]) -> None:
         stdout = file.read(JSON_BYTES)
@@ -200,8 +216,29 @@ class JsonView(_Spooled):
             }
         )
 
-    def rows(self) -> list[dict[str, Any]]:
-        return self._rows
+    def _write_rows(self) -> None:
+        self._out(json.dumps(self._rows, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def write_out(data: bytes) -> None:
+    """Writes all of ``data`` to stdout and waits until it is taken.
+
+    Past Python's buffer, which a thread that waits here would keep locked: no program ends with such a lock.
+
+    Raises:
+        OSError: stdout takes no more, or was closed from the start.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    buffer = sys.stdout.buffer
+    raw = getattr(buffer, "raw", buffer)
+    left = memoryview(data)
+    while left:
+        written = raw.write(left)
+        if written is None:  # it does not block, and has no room now
+            select.select((), (raw,), ())
+        else:
+            left = left[written:]
 
 
 def ending(result: NodeResult) -> str:

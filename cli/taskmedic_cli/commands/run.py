@@ -25,7 +25,7 @@ from taskmedic.domain.runbooks.fields import seconds
 from taskmedic.domain.selection import Rank, ranked
 from taskmedic.steps.dispatcher import DispatchRules, dispatch
 from taskmedic.steps.on_node import LocalLocks, OnNode
-from taskmedic_cli.common import print_json, source_options
+from taskmedic_cli.common import source_options
 from taskmedic_cli.run_output import JsonView, LiveView, ManyView, View
 from taskmedic_cli.targets import target_nodes
 
@@ -97,22 +97,30 @@ def run(
     nodes = ranked(nodes, rank)
     view = _view(nodes, as_json)
     interrupted = False
-    with view:
-        try:
+    try:
+        with view:
             asyncio.run(_dispatched(nodes, spec, rules, clients, view, via, total_timeout))
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            interrupted = True
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        interrupted = True
     results = view.results
-    if as_json:
-        print_json(view.rows())
     summed = summarise(results, first_success=first_success)
-    if interrupted:
-        click.echo(
-            f"taskmedic: interrupted after {len(results)} of {len(nodes)}; what ran was ended", err=True
-        )
+    if cut := _cut_short(view, len(nodes), interrupted=interrupted):
+        ended = "; what ran was ended" if len(results) < len(nodes) else ""
+        click.echo(f"taskmedic: {cut} after {len(results)} of {len(nodes)}{ended}", err=True)
     elif len(nodes) > 1:
         click.echo(f"taskmedic: {summed.line}", err=True)
-    sys.exit(0 if summed.succeeded and not interrupted else 1)
+    sys.exit(0 if summed.succeeded and not cut else 1)
+
+
+def _cut_short(view: View, total: int, *, interrupted: bool) -> str:
+    """Why not all was done and shown, or nothing. A reader that has left is no failure once all is done."""
+    match view.write_error:
+        case None:
+            return "interrupted" if interrupted else ""
+        case BrokenPipeError():
+            return "nobody reads the output any more," if len(view.results) < total else ""
+        case error:
+            return f"the output cannot be written ({error.strerror or error}),"
 
 
 def _view(nodes: Sequence[Node], as_json: bool) -> View:
@@ -136,7 +144,12 @@ async def _dispatched(
     # As Ctrl-C, which asyncio turns into a cancellation: all of them end the commands in the containers.
     with contextlib.suppress(NotImplementedError):  # Windows has no such signal
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    view.when_unread = lambda: loop.call_soon_threadsafe(task.cancel)
+
+    def end() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and all commands with it
+            loop.call_soon_threadsafe(task.cancel)
+
+    view.when_unwritable = end
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="aws") as executor:
         on_node = OnNode(
             spec_for=lambda _: spec,

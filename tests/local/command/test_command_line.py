@@ -143,14 +143,42 @@ def test_an_interruption_ends_the_command_in_the_container(
     assert taskmedic("run", *ONE, "--", gone).returncode == 0
 
 
-def test_a_reader_that_has_seen_enough_ends_the_command(environment: dict[str, str]) -> None:
-    command = f"{PROGRAM} run {' '.join(ONE)} -- 'while :; do echo y; done' | head -1"
+@pytest.mark.parametrize(
+    ("words", "first_line"),
+    [
+        (f"{' '.join(ONE)} -- 'while :; do echo y; done'", "y\n"),
+        ("--cluster prod --threads 3 --keep-going -- 'seq 50000'", "==> "),
+    ],
+    ids=["one container", "many"],
+)
+def test_a_reader_that_has_seen_enough_ends_the_commands(
+    environment: dict[str, str], words: str, first_line: str
+) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{PROGRAM} run {words} | head -1"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=30,
+        check=False,
+    )
+
+    assert done.stdout.startswith(first_line)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("taskmedic: nobody reads the output any more, after ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("flags", ["", "--json"])
+def test_output_that_cannot_be_written_is_exit_code_1(environment: dict[str, str], flags: str) -> None:
+    command = f"{PROGRAM} run {' '.join(ONE)} {flags} -- 'seq 3' > /dev/full"
 
     done = subprocess.run(
         ["/bin/sh", "-c", command], capture_output=True, text=True, env=environment, timeout=30, check=False
     )
 
-    assert done.stdout == "y\n"
+    assert done.returncode == 1
+    assert "taskmedic: the output cannot be written (No space left on device), after " in done.stderr
     assert "Traceback" not in done.stderr
 
 
