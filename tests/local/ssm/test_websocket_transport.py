@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -81,6 +83,101 @@ async def test_the_end_of_the_connection_is_told_without_the_url() -> None:
         await channel.close()
 
     assert "secret" not in str(caught.value)
+
+
+async def test_a_gateway_that_says_goodbye_is_no_error_of_ours() -> None:
+    # A message and the closing frame come at once; the TCP connection ends only when we have sent ours.
+    async def handler(connection: ServerConnection) -> None:
+        await connection.recv()
+        connection.protocol.send_binary(b"last words")
+        connection.protocol.send_close(1001, "going away")
+        connection.transport.write(b"".join(connection.protocol.data_to_send()))
+        await connection.wait_closed()
+
+    async with a_gateway(handler) as url:
+        channel = await connect_websocket(url, 5)
+        await channel.send(["hello"])
+        assert await channel.receive(5) == [b"last words"]
+        with pytest.raises(ConnectionBroken, match="going away"):
+            await channel.send([b"x"])
+        with pytest.raises(ConnectionBroken, match="going away"):
+            await channel.receive(5)
+        await channel.close()
+
+
+async def test_a_peer_that_keeps_the_line_open_after_its_goodbye_is_left() -> None:
+    left = asyncio.Event()
+
+    async def handler(connection: ServerConnection) -> None:
+        connection.protocol.send_binary(b"last words")
+        connection.protocol.send_close(1001, "going away")
+        connection.transport.write(b"".join(connection.protocol.data_to_send()))
+        connection.transport.pause_reading()  # so it sees neither our closing frame nor our end
+        await left.wait()
+        connection.transport.abort()
+
+    async with a_gateway(handler) as url:
+        channel = await connect_websocket(url, 5)
+        try:
+            assert await channel.receive(5) == [b"last words"]
+            with pytest.raises(ConnectionBroken):
+                await channel.send([b"x"])
+        finally:
+            left.set()
+
+
+async def test_a_reset_while_a_full_line_is_waited_for_is_the_end_of_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sending = asyncio.Event()
+
+    async def deaf(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await connection.send(b"here")
+        await sending.wait()
+        linger = struct.pack("ii", 1, 0)
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        connection.transport.abort()
+
+    async with a_gateway(deaf) as url:
+        channel = await connect_websocket(url, 5)
+        await channel.receive(5)
+        asyncio.get_running_loop().call_later(0.1, sending.set)  # while send waits
+        with pytest.raises(ConnectionBroken):
+            await channel.send([b"x" * 500_000] * 100)
+        for _ in range(20):
+            with pytest.raises(ConnectionBroken):
+                await channel.send([b"x"])
+        await channel.close()
+
+    assert "socket.send() raised exception" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://somebody:secret@127.0.0.1:1",
+        "http://somebody:secret@127.0.0.1:port",
+        "http://somebody:#secret@127.0.0.1:8080",
+        "ftp://somebody:secret@127.0.0.1:1",
+        "http://secret@127.0.0.1:8080",
+        "http://somebody:secret@127.0.0.1:8080/path",
+        "http://somebody:secret@[::1:8080",
+        "127.0.0.1:8080",
+    ],
+)
+async def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+
+    with pytest.raises(ConnectionBroken) as caught:
+        await connect_websocket(f"wss://gateway.invalid{SECRET_PATH}", 5)
+
+    assert "proxy" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize(

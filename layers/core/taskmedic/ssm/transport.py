@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidState, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidState, WebSocketException
 
 if TYPE_CHECKING:
     import ssl
@@ -24,6 +24,7 @@ _CLOSE_S: Final = 1
 _GATHER_S: Final = 0.01
 """The agent's patience is 100 ms and more, a person's longer."""
 _LARGEST_FRAME: Final = 1024 * 1024
+_PROXY: Final = "the proxy that the environment names (https_proxy, socks_proxy, …) cannot be used"
 
 
 class ConnectionBroken(Exception):
@@ -70,6 +71,8 @@ async def connect_websocket(url: str, timeout_s: float) -> Transport:
         )
     except TimeoutError as error:
         raise ConnectionBroken(f"no answer within {timeout_s:g} s") from error
+    except (InvalidProxy, ImportError, ValueError) as error:
+        raise ConnectionBroken(f"{_PROXY}: {_proxy_trouble(error)}") from None
     except (OSError, WebSocketException) as error:
         # Their texts may hold the URL, which is a secret.
         raise ConnectionBroken(_without_url(error, url)) from None
@@ -101,7 +104,8 @@ class WebSocketTransport:
                 await self._connection.drain()
         except TimeoutError:
             raise ConnectionBroken(f"the gateway took nothing for {_SEND_S} s") from None
-        except InvalidState:
+        except (InvalidState, OSError):
+            await self.close()  # only then it is known why
             raise ConnectionBroken(_closing(protocol.close_exc)) from None
 
     async def receive(self, timeout_s: float, *, at_once: bool = False) -> list[bytes]:
@@ -129,6 +133,7 @@ class WebSocketTransport:
                 await self._connection.close()
         except TimeoutError:  # the peer does not read, so that not even the closing frame can be sent
             self._connection.transport.abort()
+            await self._connection.wait_closed()
 
     async def _gather(self) -> None:
         """Lets what follows at once pile up in the socket, to be read in one go."""
@@ -146,6 +151,17 @@ def _tls() -> ssl.SSLContext:
     import ssl  # noqa: PLC0415
 
     return ssl.create_default_context()
+
+
+def _proxy_trouble(error: Exception) -> str:
+    """What is wrong with the proxy, in words that hold nothing of its address: a password may be in it."""
+    match error:
+        case InvalidProxy(msg=str(why)):
+            return " ".join(why.split())
+        case ImportError():
+            return "a SOCKS proxy needs the package python-socks"
+        case _:
+            return "it is no URL like http://host:port"
 
 
 def _without_url(error: Exception, url: str) -> str:
