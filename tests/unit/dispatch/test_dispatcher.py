@@ -111,5 +111,51 @@ async def test_a_failure_here_halts_the_others() -> None:
     assert await halt.reason() == "a failed (exit 1) and keep_going is off"
 
 
+async def test_an_error_that_nobody_foresaw_is_that_nodes_outcome_and_ends_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Faulty(Visitor):
+        async def visit(self, node: Node) -> NodeResult:
+            if node.name == "b":
+                raise AssertionError("what the command wrote")
+            return await super().visit(node)
+
+    visitor = Faulty(turns={"a": 50, "c": 50})
+
+    results = await dispatch(NODES, visitor, DispatchRules(threads=3, keep_going=True))
+
+    assert [result.succeeded for result in results] == [True, False, *[True] * 6]
+    assert results[1].outcome == "connection_lost"
+    assert "AssertionError" in results[1].reason
+    assert "may have run" in results[1].reason
+    assert "b: AssertionError" in caplog.text
+    assert "what the command wrote" not in caplog.text
+
+
+async def test_an_error_in_passing_a_node_by_ends_no_other() -> None:
+    class Faulty(Visitor):
+        async def pass_by(self, node: Node, reason: str) -> NodeResult:
+            if node.name == "c":
+                raise KeyError(node.name)
+            return await super().pass_by(node, reason)
+
+    results = await dispatch(NODES, Faulty(codes={"a": 1}), DispatchRules())
+
+    assert [result.outcome for result in results[1:]] == [NOT_STARTED, "connection_lost", *[NOT_STARTED] * 5]
+
+
+async def test_a_cancellation_ends_all() -> None:
+    visitor = Visitor(turns=dict.fromkeys("abcdefgh", 10_000))
+    task = asyncio.create_task(dispatch(NODES, visitor, DispatchRules(threads=2, keep_going=True)))
+    while len(visitor.began) < 2:  # noqa: ASYNC110 - turns of this loop, no time
+        await asyncio.sleep(0)
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert visitor.began == ["a", "b"]
+
+
 async def test_no_nodes_no_results() -> None:
     assert await dispatch([], Visitor(), DispatchRules(threads=5)) == []

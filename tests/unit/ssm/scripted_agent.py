@@ -452,7 +452,7 @@ async def run(
         terminate=more.pop("terminate", agent.terminate),
         resume=agent.resume,
         data_key=more.pop("data_key", agent.data_key),
-        connect=agent.connect,
+        connect=more.pop("connect", agent.connect),
         limits=limits or Limits(),
         clock=agent.world.clock,
         **more,

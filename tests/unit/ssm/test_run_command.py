@@ -24,6 +24,7 @@ from taskmedic.ssm import frames
 from taskmedic.ssm.client import run_command
 from taskmedic.ssm.frames import PayloadType
 from taskmedic.ssm.run import Limits
+from taskmedic.ssm.transport import ConnectionBroken
 
 SESSION = "ecs-execute-command-0123456789abcdefg"
 
@@ -357,6 +358,31 @@ class TestAConnectionThatBreaks:
         assert result.may_have_run
         assert len(agent.command_lines) == 1
         assert agent.terminated == [SESSION]
+
+    async def test_after_the_end_had_arrived_has_ended_all_the_same(self) -> None:
+        # Sending an acknowledgement fails first, while frames that came before are still to be read.
+        agent = ScriptedAgent(Behaviour(output=b"x" * 5000, status=3))
+
+        async def connect(url: str, timeout_s: float) -> Any:
+            connection = await agent.connect(url, timeout_s)
+            really_send, sent = connection.send, 0
+
+            async def send(messages: Any) -> None:
+                nonlocal sent
+                sent += 1
+                if sent > 2:  # the token, and the acknowledgement of the first frames
+                    while agent.world.advance(agent.world.now + 0.5) and not agent.closed:
+                        pass
+                    raise ConnectionBroken("cut")
+                await really_send(messages)
+
+            connection.send = send  # type: ignore[method-assign]
+            return connection
+
+        result = await run(agent, connect=connect)
+
+        assert (result.outcome, result.exit_code, result.total_bytes) == (Outcome.EXITED, 3, 5000)
+        assert agent.terminated == [SESSION]  # the wrapper could not be let go
 
     async def test_and_may_not_be_resumed_says_why(self) -> None:
         agent = ScriptedAgent(Behaviour(output=b"x" * 5000, cut_after=4))

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -140,9 +141,20 @@ class _Conversation:
                 await self._send(transport)
                 await self._receive(transport, self.run.wake_at)
             await self._take_leave(transport)
-            return self.run.result
+        except ConnectionBroken:
+            await self._take_what_came(transport)
+            if self.run.result is None:
+                raise
         finally:
             await transport.close()
+        assert self.run.result is not None
+        return self.run.result
+
+    async def _take_what_came(self, transport: Transport) -> None:
+        """What had arrived before the connection broke, which sending finds out first: maybe the end."""
+        with suppress(ConnectionBroken):
+            while self.run.result is None and (arrived := await transport.receive(0, at_once=True)):
+                self.run.receive(arrived, self.clock())
 
     async def _take_leave(self, transport: Transport) -> None:
         """Sends what is left; after an end mark, until the wrapper has been let go. Nothing depends on it."""

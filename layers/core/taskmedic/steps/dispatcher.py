@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from taskmedic.domain.command import Outcome
 from taskmedic.domain.dispatch import NodeResult
 from taskmedic.domain.nodes import Node
+
+_log = logging.getLogger(__name__)
 
 
 class Visitor(Protocol):
@@ -82,7 +87,7 @@ async def dispatch(
     """Visits ``nodes`` in their order and gives a result for each, in the same order.
 
     Args:
-        visitor: What it raises ends the whole dispatch.
+        visitor: What it raises becomes the outcome of that node alone.
         halt: Shared with other dispatchers of the same step; without it, one of this call's own.
         on_result: Called for each node as soon as its result is there, for progress.
     """
@@ -93,9 +98,9 @@ async def dispatch(
     async def work() -> None:
         for node in waiting:
             if why := await shared.reason():
-                result = await visitor.pass_by(node, why)
+                result = await _outcome(node, visitor.pass_by(node, why))
             else:
-                result = await visitor.visit(node)
+                result = await _outcome(node, visitor.visit(node))
                 if why := rules.ends_after(result):
                     await shared.call(why)
             results[node.name] = result
@@ -107,3 +112,24 @@ async def dispatch(
         for _ in range(min(threads, len(nodes))):
             group.create_task(work())
     return [results[node.name] for node in nodes]
+
+
+async def _outcome(node: Node, turn: Awaitable[NodeResult]) -> NodeResult:
+    """The result of a node's turn. An error that nobody foresaw must not cut off the other commands."""
+    try:
+        return await turn
+    except Exception as error:  # noqa: BLE001 - the last resort; a cancellation goes on
+        kind = type(error).__name__  # and not its text, which may hold output
+        _log.error("%s: %s, which nobody foresaw, at %s", node.name, kind, _place(error))
+        return NodeResult(
+            node=node.name,
+            outcome=Outcome.CONNECTION_LOST.value,
+            reason=f"Taskmedic itself failed here ({kind}); the command may have run.",
+            remedy="See what it did before running it again, and please report the error as it was logged.",
+        )
+
+
+def _place(error: Exception) -> str:
+    """The line of code that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
