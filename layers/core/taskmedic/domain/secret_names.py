@@ -1,0 +1,69 @@
+"""What settings are called that hold a secret, and how such a setting is written: pieces of the patterns in
+``secret_kinds``. All are meant for a search that ignores case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Names of settings -----------------------------------------------------------------------------------------
+
+_LOGINS = (
+    r"passw(?:or)?d|passphrase|pwd|"
+    r"(?<!by)(?<!com)(?<!tres)(?<!sur)pass(?![a-z_.\-])"  # DB_PASS; not bypass, passed, pass_through
+)
+_TOKENS = (
+    r"secret|token|session[_\-]?id|authorization|(?:api|access|private|signing|encryption|auth|master|account|"
+    r"secret|shared|license|deploy|hmac|ssh)[_\- ]?key"
+)
+# These stand before a colon in AWS's sentences too ("unable to retrieve ecr registry auth: ...").
+_OTHERS = (
+    r"credential|signature|cookie|dsn|conn(?:ection)?[_\-]?str|"
+    r"(?<![a-z])auth(?![a-z_.\-])"  # SMTP_AUTH; not author, oauth
+)
+# How the name goes on. With these ends it tells of a secret and holds none, and so it does with their number.
+_REST = (
+    r"[\w.\-]{0,40}+(?<!file|path|name|type)(?<!arn|url|uri|ttl)(?<!stdin|count)(?<!length|policy|expiry)"
+    r"(?<!version|timeout|expires)(?!(?<=ns|ts|ys|ls)[\"'\\]{0,4}[ \t]{0,3}[:=][ \t]{0,3}\d{1,9}\b)"
+)
+LOGIN_NAME = rf"(?:{_LOGINS}){_REST}"
+TOKEN_NAME = rf"(?:{_TOKENS}){_REST}"
+ANY_NAME = rf"(?:{_LOGINS}|{_TOKENS}|{_OTHERS}){_REST}"
+# One of these stands, in lower case, in every such name.
+NAME_HINTS = (
+    *("pass", "pwd", "secret", "token", "key", "session", "auth", "credential", "signature", "cookie", "dsn"),
+    "conn",
+)
+# Before a colon the name is a word of its own: no part of a path, an ARN, or an image.
+WORD_BEGINS = r"(?<![\w/.:\-])[\w.\-]{0,60}?"
+
+SETTING = rf"[\w.\-]{{0,80}}?{ANY_NAME}"
+FLAG = rf"(?<![\w\-])--?[\w.\-]{{0,40}}?{ANY_NAME}(?<!-id)"  # --secret-id is the name of a secret
+
+# Values ----------------------------------------------------------------------------------------------------
+
+# Not a secret: one that is hidden already, the ARN of one, a word that says what is the matter with it.
+NOT_HARMLESS = (
+    r"(?!\*{4})(?!arn:aws[\w\-]{0,12}:[a-z])"
+    r"(?!(?:null|none|nil|true|false|yes|no|not|is|was|must|should|cannot|could|may|the|too|for|an?|empty|"
+    r"missing|required|invalid|incorrect|wrong|expired|unknown|undefined|unset|denied|unauthorized|forbidden|"
+    r"timeout|failed|failure|error|eof|authentication|changed)(?![^\s,;.:)}\]\"'\\]))"
+)
+OPEN_QUOTE = r"(?P<quote>\\{0,7}[\"'])"  # also in a JSON text within a JSON text
+QUOTED = r"(?:(?!(?<!\\)(?P=quote))[^\n]){1,4000}"
+# A separator ends the value only where something else than more of the value follows.
+BARE = (
+    r"(?!\\{1,7}[\"'])[^\s,;&\"'){}\]](?:[^\s,;&\"'){}\]]|"
+    r"[,;&\"'){}\]](?=[^\s,;&\"'){}\]])(?![\w.\-%\[\]]{1,60}=)(?!(?<=;)\w{1,20} \w{1,20}=)){0,4000}"
+)
+EQUALS = r"[\"'\\\]]{0,8}[ \t]{0,3}(?:=>|:=|={1,3}+(?!>))[ \t]{0,3}"
+COLON = r"(?:[\"'\\]{1,4}[ \t]{0,3}:[ \t]{0,3}|[ \t]{0,3}:[ \t]{1,3})"
+SEPARATOR = rf"(?:{EQUALS}|[\"'\\]{{0,4}}[ \t]{{0,3}}:[ \t]{{0,3}})"
+
+# Programs that take a secret by a short option: a pattern of the program and of the option.
+SHORT_OPTIONS: Mapping[str, str] = {
+    r"(?:mysql|mariadb)[a-z\-]{0,12}": r"-p",
+    r"curl": r"(?:-[a-zA-Z]{0,6}u|--user)",
+    r"redis-cli": r"-a",
+    r"sshpass": r"-p",
+}
