@@ -144,3 +144,15 @@ async def test_by_default_the_host_is_not_used(cloud: LocalCloud, commands: Comm
     assert refused[0].reason == "the task was started without ECS Exec"
     assert allowed[0].succeeded
     assert nodes[0].get("ECS:Exec-Enabled") == "true"
+
+
+async def test_auto_goes_by_the_host_where_the_agent_is_not_connected(
+    cloud: LocalCloud, commands: Commands
+) -> None:
+    (node,) = commands.nodes("batch")
+    (task,) = cloud.world.cluster("batch").tasks.values()
+    cloud.world.connect_agent(task.containers[0], connected=False)
+
+    (result,) = await commands.run(CommandSpec(script="echo on the host"), [node], via="auto")
+
+    assert (result.label, bytes(commands.outputs[node.name].data)) == ("exit 0", b"on the host\n")

@@ -311,6 +311,56 @@ async def test_the_way_into_the_container(make: Any, via: str, attributes: dict[
     assert result.outcome == ("exited" if way else "not_reachable")
 
 
+NO_AGENT = CommandResult(
+    outcome=Outcome.NOT_REACHABLE, reason="not connected", may_have_run=False, agent_ready=False
+)
+REFUSED = CommandResult(outcome=Outcome.NOT_REACHABLE, reason="access denied", may_have_run=False)
+
+
+@pytest.mark.parametrize(
+    ("via", "answer", "attributes", "goes_on"),
+    [
+        ("auto", NO_AGENT, RUNNING, True),
+        ("exec", NO_AGENT, RUNNING, False),
+        ("auto", NO_AGENT, {**RUNNING, "ECS:Container-Instance-ARN": ""}, False),
+        ("auto", REFUSED, RUNNING, False),  # who may not use ECS Exec is not let in as root on the host
+    ],
+)
+async def test_auto_goes_by_the_host_when_ecs_exec_turns_out_not_to_be_connected(
+    make: Any, via: str, answer: CommandResult, attributes: dict[str, str], goes_on: bool
+) -> None:
+    by_exec, by_host = FakeRunner(answer), FakeRunner(output=b"hello\n")
+
+    result = await make(by_exec, host_runner=by_host, via=via).visit(Node("t1/app", attributes))
+
+    assert bool(by_host.ran) is goes_on
+    assert result.label == ("exit 0" if goes_on else "not_reachable")
+    assert result.head == ("hello\n" if goes_on else "")
+
+
+async def test_the_way_by_the_host_is_gone_under_the_same_lock(make: Any) -> None:
+    locks, by_host = LocalLocks(), FakeRunner()
+    by_host.may_end.clear()
+    visit = asyncio.create_task(
+        make(FakeRunner(NO_AGENT), host_runner=by_host, via="auto", locks=locks).visit(NODE)
+    )
+    await by_host.began.wait()
+
+    assert not locks.acquire_lock("exec#rt-1", "somebody", 1, time.time())
+
+    by_host.may_end.set()
+    assert (await visit).succeeded
+    assert locks.acquire_lock("exec#rt-1", "somebody", 1, time.time())
+
+
+async def test_where_neither_way_leads_in_both_reasons_are_told(make: Any) -> None:
+    no_host = CommandResult(outcome=Outcome.NOT_REACHABLE, reason="no SSM agent", may_have_run=False)
+
+    result = await make(FakeRunner(NO_AGENT), host_runner=FakeRunner(no_host), via="auto").visit(NODE)
+
+    assert result.reason == "not connected; by the host: no SSM agent"
+
+
 async def test_no_command_is_begun_that_could_outlast_the_lambda_call(make: Any) -> None:
     runner = FakeRunner()
     ends = time.monotonic() + 60 + NODE_OVERHEAD_S - 1

@@ -149,6 +149,9 @@ class CommandResult:
     duration_s: float = 0.0
     may_have_run: bool = True
     """False only where it is certain that the command never ran, so that another attempt repeats nothing."""
+    agent_ready: bool = True
+    """False where ECS said that its agent in the container is not connected: nothing ran, and there may be
+    another way in. Not where the caller was refused."""
 
     @property
     def truncated(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from taskmedic.domain.command import CommandResult, CommandSpec, DataKey, StreamSession
-from taskmedic.domain.errors import CommandMayHaveRun, TaskmedicError
+from taskmedic.domain.errors import CommandMayHaveRun, ExecAgentNotReady, TaskmedicError
 from taskmedic.ssm import outcomes
 from taskmedic.ssm.command import prepare
 from taskmedic.ssm.run import CommandRun, Limits, OutputSink
@@ -65,7 +65,8 @@ async def run_command(
         result = outcomes.not_opened(
             error.reason(), error.remedy, may_have_run=isinstance(error, CommandMayHaveRun)
         )
-        return replace(result, duration_s=clock() - began)
+        agent_ready = not isinstance(error, ExecAgentNotReady)
+        return replace(result, agent_ready=agent_ready, duration_s=clock() - began)
     now = clock()
     session = Session(stream, started_ms=time.time_ns() // 1_000_000, now=now)
     run = CommandRun(spec, invocation, session, sink=sink, limits=limits, now=now)

@@ -157,6 +157,8 @@ class OnNode:
         try:
             output = self.output_for(node)
             result = await way.run(node, spec, output)
+            if not result.agent_ready and self.via == "auto" and node.get(nodes.CONTAINER_INSTANCE_ARN):
+                result = _after(result, await self.host_runner.run(node, spec, output))
         finally:
             trouble = await asyncio.shield(self._unlocked(key))
         return await self._stored(node, result, output, trouble)
@@ -236,6 +238,13 @@ class OnNode:
 
     async def _off_loop(self, call: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.executor, call, *arguments)
+
+
+def _after(by_exec: CommandResult, by_host: CommandResult) -> CommandResult:
+    """The result by the host; why ECS Exec was no way in is told where the host was none either."""
+    if by_host.outcome is not Outcome.NOT_REACHABLE:
+        return by_host
+    return replace(by_host, reason=f"{by_exec.reason}; by the host: {by_host.reason}")
 
 
 def _never_ran(node: Node, outcome: str, reason: str, remedy: str = "") -> NodeResult:
