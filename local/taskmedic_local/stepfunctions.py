@@ -42,6 +42,8 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend import execution
 
+from taskmedic_local import size_limits
+
 _CHANGED = "moto's Step Functions interpreter has no {} any more; install the version in requirements.lock"
 
 # Called with the moto execution whenever its status changes.
@@ -203,6 +205,7 @@ def wire(on_status: StatusListener, time_scale: float) -> None:
         (boto_client, "boto3", SimpleNamespace(client=_Clients().client)),
         # Parsing takes longer than running; what it gives keeps no state, that is in the environment.
         (AmazonStateLanguageParser, "parse", staticmethod(functools.lru_cache(64)(parse))),
+        *size_limits.changes(),
     ]
     for owner, name, value in changes:
         setattr(owner, name, value)

@@ -130,6 +130,33 @@ def test_a_task_over_its_time_is_timed_out(function, machine, execute):
     assert execute(machine(a_task(slow, TimeoutSeconds=1)))["error"] == "States.Timeout"
 
 
+LARGE = "{% $join($map([1..30000], function($n) {'0123456789'})) %}"
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        pytest.param({"Type": "Pass", "Output": LARGE}, id="output"),
+        pytest.param({"Type": "Pass", "Assign": {"large": LARGE}, "Output": {}}, id="variable"),
+        pytest.param(
+            {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::sqs:sendMessage",
+                "Arguments": {"QueueUrl": "https://nowhere", "MessageBody": LARGE},
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}],
+            },
+            id="arguments",
+        ),
+    ],
+)
+def test_more_than_256_kib_fails_the_execution_and_nothing_catches_it(machine, execute, large):
+    too_much = machine({"Large": {**large, "Next": "Caught"}, "Caught": {"Type": "Pass", "End": True}})
+
+    failed = execute(too_much)
+
+    assert (failed["status"], failed["error"]) == ("FAILED", "States.DataLimitExceeded")
+
+
 def test_a_wait_takes_a_fraction_of_its_seconds(machine, execute, cloud):
     waiting = machine({"Wait": {"Type": "Wait", "Seconds": 20, "End": True}})
 

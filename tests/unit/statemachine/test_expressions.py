@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from taskmedic.domain.budget import OUTCOME_BYTES, json_bytes
+from taskmedic.domain.runbooks.models import MAX_STEPS
+from taskmedic.domain.runbooks.plan import MAX_PLAN_BYTES
+from taskmedic.pagerduty.alerts import MAX_TARGETS
 from taskmedic_local.stepfunctions import evaluate
 
 FILE = Path(__file__).parents[3] / "statemachines/remediation.asl.yaml"
@@ -298,8 +302,61 @@ def test_the_nodes_listed_are_bounded() -> None:
     (outcome,) = assigned("ListNodes", known)["outcomes"]
 
     assert outcome["summary"] == "300 containers found"
-    assert len(outcome["data"]["nodes"]) == 50
+    assert len(outcome["data"]["nodes"]) == 10
     assert outcome["evidence"] == [{"key": "k"}]
+
+
+def test_a_list_of_nodes_with_the_longest_names_keeps_to_the_budget_of_an_outcome() -> None:
+    longest = "n" * 255
+    node = {
+        "name": f"{'f' * 32}/{longest}",
+        "cluster_arn": f"arn:aws:ecs:ap-southeast-2:123456789012:cluster/{longest}",
+        "task_arn": f"arn:aws:ecs:ap-southeast-2:123456789012:task/{longest}/{'f' * 32}",
+        "region": "ap-southeast-2",
+        "assume_role_arn": f"arn:aws:iam::123456789012:role/taskmedic-{'r' * 54}",
+        "container": longest,
+        "account": "123456789012",
+    }
+    source = {"source": longest, "count": 0, "error": "e" * 300}
+    known = variables(
+        step("nodes", "find_nodes"),
+        found={"count": 300, "nodes": [node] * 300, "sources": [source] * 90, "nodes_ref": {"key": longest}},
+    )
+
+    (outcome,) = assigned("ListNodes", known)["outcomes"]
+
+    assert json_bytes(outcome) <= OUTCOME_BYTES
+
+
+@pytest.mark.parametrize("state", ["Report", "ReportProgress", "KeepReport"])
+def test_the_report_of_the_longest_run_fits_into_what_a_state_may_take(state: str) -> None:
+    """Eight outcomes, a plan and an incident as large as they may be; ECS's event does not travel along."""
+    targets = [
+        {"account": "1" * 12, "region": "r" * 14, "cluster": "c" * 255, "service": "s" * 255}
+    ] * MAX_TARGETS
+    trigger = {"kind": "pagerduty", "incident": {"id": "Q1", "title": "t" * 1024}, "targets": targets}
+    known = variables(
+        accepted={
+            "trigger": {**trigger, "task_detail": {"large": "d" * 100_000}},
+            "plan": {"steps": [step("a", script="x" * MAX_PLAN_BYTES)]},
+        },
+        failure={"Error": "X", "Cause": "c" * 2000},
+        run={"execution_arn": "a" * 256},
+    )
+    known["outcomes"] = [{"name": f"s{n}", "data": "x" * OUTCOME_BYTES} for n in range(MAX_STEPS)]
+
+    arguments = value_of(STATES[state]["Arguments"], known)
+
+    assert json_bytes(arguments) < 256 * 1024
+
+
+def test_an_error_in_an_outcome_is_bounded() -> None:
+    (catch,) = STATES["StopTask"]["Catch"]
+    error = {"Error": "X", "Cause": json.dumps({"errorMessage": "long " * 5000})}
+
+    failure = value_of(catch["Assign"]["failure"], {"states": {"errorOutput": error}})
+
+    assert len(failure["Cause"]) == 2000
 
 
 def test_no_node_at_all_is_listed_as_none() -> None:

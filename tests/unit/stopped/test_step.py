@@ -9,6 +9,7 @@ import pytest
 from tests.unit.stopped.fake_aws import FakeAws, error, orders_definition, orders_task
 
 from taskmedic.aws.clients import Access
+from taskmedic.domain.budget import OUTCOME_BYTES
 from taskmedic.domain.errors import AccessDenied, ClusterNotFound, StepInvalid
 from taskmedic.settings import CollectStoppedTasksSettings
 from taskmedic.steps import collect_stopped_tasks
@@ -166,8 +167,14 @@ def test_what_travels_stays_below_its_limit(aws: FakeAws) -> None:
     outcome = run(aws, cluster="prod")
 
     assert outcome["data"]["count"] == 300
-    assert 5 < len(outcome["data"]["diagnoses"]) < 300
-    assert len(json.dumps(outcome["data"])) <= 20_000
+    assert 3 < len(outcome["data"]["diagnoses"]) < 300
+    assert len(json.dumps(outcome)) <= OUTCOME_BYTES
+    # What does not travel is found by the index.
+    *_, index = outcome["evidence"]
+    assert index["title"] == "All evidence: 600 objects"
+    listed = json.loads(aws.objects[index["key"]])
+    assert {ref["key"] for ref in listed} <= aws.objects.keys()
+    assert listed[: len(outcome["evidence"]) - 1] == outcome["evidence"][:-1]
 
 
 def test_a_large_group_names_its_newest_tasks_and_its_number(aws: FakeAws) -> None:

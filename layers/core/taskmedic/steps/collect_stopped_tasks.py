@@ -6,7 +6,6 @@ written, is said in the summary and costs nothing else.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,18 +17,19 @@ from taskmedic.aws.evidence import EvidenceRef, EvidenceStore
 from taskmedic.aws.ledger import Ledger
 from taskmedic.aws.stopped import Case, Collection, Query, collect
 from taskmedic.domain.arns import Arn, last_part
+from taskmedic.domain.budget import OUTCOME_BYTES, SUMMARY_CHARS, json_bytes, within
 from taskmedic.domain.diagnosis.page import page
 from taskmedic.domain.errors import StepInvalid, TaskmedicError
 from taskmedic.domain.runbooks.context import complete
 from taskmedic.domain.task_record import TaskRecord
 from taskmedic.settings import CollectStoppedTasksSettings
 
-# The outcomes of all steps travel in one state of at most 256 KiB.
-DATA_BYTES = 20_000
+EVIDENCE_BYTES = 6_000  # about ten groups of tasks
 EVIDENCE_LINES = 10
 LINE_CHARS = 300
 TASKS_SHOWN = 25
 CAUSES_SHOWN = 5
+TROUBLES_SHOWN = 3
 STOPS_RECORDED = 100
 THREADS = 8
 
@@ -56,16 +56,18 @@ def run(event: Mapping[str, Any], settings: CollectStoppedTasksSettings, clients
     )
     store = EvidenceStore(clients.get("s3"), settings.evidence_bucket)
     evidence, troubles = _keep(collection, store, ledger, execution_arn)
-    return {
+    index_key = f"stopped-tasks/executions/{execution_name}/{step['name']}.json"
+    shown, more = _shown_evidence(evidence, store, index_key)
+    outcome: dict[str, Any] = {
         "name": step["name"],
         "type": "stopped_tasks",
         "outcome": "succeeded",
-        "summary": _summary(collection, troubles),
-        "evidence": [ref.to_json() for ref in evidence],
-        "data": _data(collection),
+        "summary": _summary(collection, [*troubles, *more])[:SUMMARY_CHARS],
+        "evidence": shown,
         "started_at": began.isoformat(),
         "ended_at": datetime.now(UTC).isoformat(),
     }
+    return {**outcome, "data": _data(collection, OUTCOME_BYTES - json_bytes(outcome))}
 
 
 def _query(spec: Mapping[str, Any], trigger: Mapping[str, Any], step: str) -> Query:
@@ -136,6 +138,21 @@ def _keep(
     return refs, list(troubles)
 
 
+def _shown_evidence(
+    refs: Sequence[EvidenceRef], store: EvidenceStore, index_key: str
+) -> tuple[list[dict[str, str]], list[str]]:
+    """The evidence that travels: all of it, or the first and an index of all; and what went wrong."""
+    whole = [ref.to_json() for ref in refs]
+    shown = within(whole, EVIDENCE_BYTES)
+    if len(shown) == len(whole):
+        return whole, []
+    try:
+        index = store.put_json(index_key, whole, title=f"All evidence: {len(whole)} objects")
+    except TaskmedicError as error:
+        return shown, [f"the index of the evidence is not kept: {error}"]
+    return [*shown, index.to_json()], []
+
+
 def _keep_case(case: Case, store: EvidenceStore) -> list[EvidenceRef]:
     """The page first: it is what a person opens."""
     newest, diagnosis = case.group.newest, case.group.diagnosis
@@ -202,20 +219,14 @@ def _summary(collection: Collection, troubles: Sequence[str]) -> str:
     if len(causes) > CAUSES_SHOWN:
         shown += f"; and {len(causes) - CAUSES_SHOWN} more causes"
     line = f"{tasks}: {shown}" if causes else "No stopped task was found"
-    return ". ".join((line, *collection.notes[:2], *troubles))
+    return ". ".join((line, *collection.notes[:2], *troubles[:TROUBLES_SHOWN]))
 
 
-def _data(collection: Collection) -> dict[str, Any]:
-    """What travels in the execution, at most 20 kB: whole diagnoses, fewer of them if need be."""
+def _data(collection: Collection, room: int) -> dict[str, Any]:
+    """What travels in the execution, at most ``room`` bytes: whole diagnoses, fewer of them if need be."""
     data: dict[str, Any] = {"diagnoses": [], "count": collection.count}
-    room = DATA_BYTES - len(json.dumps(data))
-    for case in collection.cases:
-        shown = _shown(case)
-        room -= len(json.dumps(shown)) + 2
-        if room < 0:
-            break
-        data["diagnoses"].append(shown)
-    return data
+    room -= json_bytes(data) + len(', "data": ')
+    return data | {"diagnoses": within(map(_shown, collection.cases), room)}
 
 
 def _shown(case: Case) -> dict[str, Any]:

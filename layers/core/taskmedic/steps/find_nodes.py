@@ -14,6 +14,7 @@ from taskmedic.aws.clients import Clients
 from taskmedic.aws.evidence import EvidenceRef, EvidenceStore
 from taskmedic.aws.inventory import Inventory, find
 from taskmedic.domain import nodes as attr
+from taskmedic.domain.budget import within
 from taskmedic.domain.dispatch import DispatchPlan, plan_batches
 from taskmedic.domain.errors import NodeNotFound, TaskmedicError, Throttled
 from taskmedic.domain.node_source import Dispatch, NodesSpec
@@ -25,6 +26,7 @@ from taskmedic.settings import FindNodesSettings
 NODES_SHOWN = 300
 NODES_SHOWN_BYTES = 90_000
 INLINE_BYTES = 100_000
+SOURCES_BYTES = 20_000
 # More than a stop_task step may ever stop (50): enough to see that it is too many.
 STOP_TASKS_SHOWN = 100
 _DEFAULT_TIMEOUT_S = 60
@@ -113,8 +115,8 @@ def _answer(
     nodes_ref = _put(store, f"{stem}/nodes.json", "Containers found", (node.to_json() for node in nodes))
     return {
         "count": len(nodes),
-        "sources": [outcome.to_json() for outcome in inventory.outcomes],
-        "nodes": _within(map(_compact, nodes[:NODES_SHOWN]), NODES_SHOWN_BYTES),
+        "sources": within((outcome.to_json() for outcome in inventory.outcomes), SOURCES_BYTES),
+        "nodes": within(map(_compact, nodes[:NODES_SHOWN]), NODES_SHOWN_BYTES),
         "nodes_ref": nodes_ref.to_json(),
         "mode": mode,
         "batches": batches if mode == "inline" else [],
@@ -150,14 +152,3 @@ def _address(node: Node) -> dict[str, str]:
         "assume_role_arn": node.assume_role_arn,
     }
     return {**address, "external_id": node.external_id} if node.external_id else address
-
-
-def _within(items: Iterable[dict[str, str]], limit_bytes: int) -> list[dict[str, str]]:
-    """As many of ``items``, from the first, as have ``limit_bytes`` as JSON."""
-    kept = []
-    for item in items:
-        limit_bytes -= len(json.dumps(item)) + 1
-        if limit_bytes < 0:
-            break
-        kept.append(item)
-    return kept
