@@ -6,6 +6,7 @@ PUT     incidents/ID         {"status"}: a person acknowledges or resolves it
 POST    incidents/ID/notes   {"content"}: a person's note
 POST    faults               {"kind", "times"?, "method"?, "path"?, "seconds"?}; kinds in faults.py
 DELETE  faults               forgets those that wait
+POST    late                 lets the requests take effect that the fault timeout_late keeps
 POST    webhooks             any body {"event": ...}, signed and sent
 GET     webhooks             the deliveries, and whether the subscription is disabled
 POST    webhooks/enable      enables it again
@@ -73,6 +74,11 @@ def _clear_faults(standin: PagerDutyStandIn, _: Body) -> Body:
     return {}
 
 
+def _let_late_happen(standin: PagerDutyStandIn, _: Body) -> Body:
+    standin.let_late_happen()
+    return {}
+
+
 def _send_webhook(standin: PagerDutyStandIn, body: Body) -> Body:
     resource_id = str(body.get("event", {}).get("data", {}).get("id", ""))
     return standin.webhooks.send(resource_id, body).to_json()
@@ -99,6 +105,7 @@ def _changes(standin: PagerDutyStandIn, _: Body) -> Body:
 ACTIONS: Final[Mapping[str, Callable[[PagerDutyStandIn, Body], Body]]] = {
     "POST faults": _set_fault,
     "DELETE faults": _clear_faults,
+    "POST late": _let_late_happen,
     "POST webhooks": _send_webhook,
     "GET webhooks": _webhooks,
     "POST webhooks/enable": _enable,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 # 429 with the time of its reset, or without; any other status of an error; a time-out or a closed connection
-# before or after the effect; timeout_late: the effect comes when the client has long given up; note_limit: as
-# if the incident held 2,000 notes.
+# before or after the effect; timeout_late: the effect comes after the client has given up, when `POST late`
+# says so; note_limit: as if the incident held 2,000 notes.
 KINDS = re.compile(
     r"[45]\d\d|429_without_reset|timeout_before|timeout_after|timeout_late|close_before|close_after|note_limit"
 )

@@ -65,6 +65,7 @@ class RestApi:
             ("GET", incident + "/notes", self._get_notes),
             ("POST", incident + "/notes", self._post_note),
             ("PUT", incident + "/notes/([^/]+)", self._put_note),
+            ("DELETE", incident + "/notes/([^/]+)", self._delete_note),
             ("PUT", incident + "/custom_fields/values", self._put_fields),
             ("GET", "/users", self._get_users),
         ]
@@ -157,11 +158,14 @@ class RestApi:
     def _put_note(self, request: ApiRequest, incident: Incident, note_id: str) -> tuple[int, Any]:
         self._user(request)
         content = _content(request)
-        note = next((note for note in incident.notes if note["id"] == note_id), None)
-        if note is None:
-            raise Refusal(404, 2100, "Not Found")
+        note = _note(incident, note_id)
         self._account.edit_note(note, content)
         return 200, {"note": note}
+
+    def _delete_note(self, request: ApiRequest, incident: Incident, note_id: str) -> tuple[int, Any]:
+        self._user(request)
+        incident.notes.remove(_note(incident, note_id))
+        return 204, None
 
     def _put_fields(self, request: ApiRequest, incident: Incident) -> tuple[int, Any]:
         fields = _object(request, {"custom_fields"}).get("custom_fields")
@@ -214,6 +218,13 @@ class RestApi:
         if user is None:
             raise Refusal(400, 1008, "Requester User Not Found")
         return user
+
+
+def _note(incident: Incident, note_id: str) -> dict[str, Any]:
+    note = next((note for note in incident.notes if note["id"] == note_id), None)
+    if note is None:
+        raise Refusal(404, 2100, "Not Found")
+    return note
 
 
 def _object(request: ApiRequest, known: set[str]) -> dict[str, Any]:

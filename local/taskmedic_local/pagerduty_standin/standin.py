@@ -67,6 +67,7 @@ class PagerDutyStandIn:
         self.account = Account(url, from_email, self.webhooks.send)
         self.faults = Faults()
         self.requests: list[Seen] = []
+        self._late: list[ApiRequest] = []
         self._rest = RestApi(self.account, token)
         self._pages = Pages(self._mount)
         self._closed = threading.Event()
@@ -129,6 +130,12 @@ class PagerDutyStandIn:
         """The next request that matches goes wrong (``faults.Fault``)."""
         self.faults.set(Fault.from_json({"kind": kind, **facts}))
 
+    def let_late_happen(self) -> None:
+        """What the fault ``timeout_late`` keeps takes its effect now."""
+        late, self._late = self._late, []
+        for request in late:
+            self._answered(request)
+
     def _api(self, request: Request, path: str) -> Response:
         api_request = ApiRequest(
             method=request.method,
@@ -174,10 +181,10 @@ class PagerDutyStandIn:
             case "timeout_before" | "timeout_after" | "timeout_late" | "close_before" | "close_after":
                 if fault.kind.endswith("after"):
                     self._answered(api_request)
+                if fault.kind == "timeout_late":
+                    self._late.append(api_request)
                 if fault.kind.startswith("timeout"):
                     self._closed.wait(fault.seconds)
-                if fault.kind == "timeout_late":
-                    self._answered(api_request)
                 _hang_up(request)
                 return None
             case "429_without_reset":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -89,25 +90,29 @@ class Reporter:
             slack_secret_id="",
         )
         self.undelivered: list[dict[str, Any]] = []
+        self.late = 0.0
+        """Seconds that the clock is ahead, for waiting takes no time."""
 
     def once(self, event: dict[str, Any], *, remaining: float = 60.0) -> dict[str, Any]:
         """One call of the function. Waiting takes no time; no answer within 0.3 s is none."""
-        patience = Patience(sleep=lambda _: None, answer_s=0.3)
+        patience = Patience(sleep=lambda _: None, now=lambda: time.time() + self.late, answer_s=0.3)
         return report.run(event, self.settings, self._aws.clients, lambda: remaining, patience)
 
-    def __call__(self, event: dict[str, Any], tries: int = 4) -> dict[str, Any] | None:
+    def __call__(self, event: dict[str, Any], tries: int = 6) -> dict[str, Any] | None:
         """Retry and Catch of the state ``Report``: None when the report went to the queue."""
-        for _ in range(tries):
+        for attempt in range(tries):
             try:
                 return self.once(event)
             except TaskmedicError as error:
                 if type(error).__name__ != "PagerDutyUnavailable":  # as Step Functions matches it
                     break
+                self.late += 10 * 2**attempt
         self.undelivered.append(event)
         return None
 
     def redrive(self) -> None:
         """What a redrive does: each message goes to the function, and stays when it fails again."""
+        self.late += 3600
         for event in list(self.undelivered):
             message = {"messageId": "m-1", "body": json.dumps(event)}
             if not self.once({"Records": [message]})["batchItemFailures"]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.local.pagerduty.conftest import Reporter
 from tests.unit.report.builders import a_diagnosis, an_input, an_outcome
 
+from taskmedic.domain.errors import PagerDutyUnavailable
+from taskmedic.pagerduty.note import TOO_MANY, UNDER_WAY_SECONDS
 from taskmedic_local.pagerduty_standin import PagerDutyStandIn
 
 MARK = "taskmedic-run:pd-0f1e2d3c"
@@ -20,7 +24,6 @@ FAULTS = [
     "408",
     "timeout_before",
     "timeout_after",
-    "timeout_late",
     "close_before",
     "close_after",
     "401",
@@ -70,10 +73,6 @@ def test_the_note_appears_exactly_once_or_the_report_is_in_the_queue(
     pagerduty.set_fault(kind, times=times, method="POST", seconds=0.5)
 
     # When the report is written as the state machine does it
-    if kind == "timeout_late":  # its retries come after 10 s and more, when the late effect is there
-        with pytest.raises(Exception, match="may have happened"):
-            reporter.once(a_report(incident))
-        threading.Event().wait(0.5)
     reporter(a_report(incident))
 
     # Then there is one note, or the report waits
@@ -142,6 +141,80 @@ def test_a_function_that_died_after_posting_does_not_post_again(
 
     # Then the first one's note is found by its mark
     assert len(marked(pagerduty, incident)) == 1
+
+
+def test_a_note_that_appears_late_is_waited_for_and_not_posted_again(
+    pagerduty: PagerDutyStandIn, reporter: Reporter, incident: str
+) -> None:
+    # Given a post that takes effect only after the run's end was reported for the first time
+    pagerduty.set_fault("timeout_late", method="POST", seconds=0.5)
+    started = reporter.once(a_report(incident, phase="started"))
+    assert started["channels"][0]["status"] == "failed"
+
+    # When the run goes on
+    progress = reporter.once(a_report(incident, phase="progress"))
+    with pytest.raises(PagerDutyUnavailable, match="may appear yet"):
+        reporter.once(a_report(incident))
+    assert marked(pagerduty, incident) == []
+    pagerduty.let_late_happen()
+    reporter(a_report(incident))
+
+    # Then the one note has the end
+    assert progress["channels"][0]["status"] == "skipped"
+    (note,) = marked(pagerduty, incident)
+    assert note.startswith("The container ran out of memory")
+
+
+@pytest.mark.parametrize("may_delete", [True, False])
+def test_a_note_that_appears_after_all_patience_is_taken_away_at_the_end(
+    pagerduty: PagerDutyStandIn, reporter: Reporter, incident: str, may_delete: bool
+) -> None:
+    # Given a post that takes effect when a second one was made, minutes later
+    pagerduty.set_fault("timeout_late", method="POST", seconds=0.5)
+    reporter.once(a_report(incident, phase="started"))
+    reporter.late += 121
+    reporter.once(a_report(incident, phase="progress"))
+    pagerduty.let_late_happen()
+    assert len(marked(pagerduty, incident)) == 2
+
+    # When the run ends
+    if not may_delete:
+        pagerduty.set_fault("403", method="DELETE")
+    reporter(a_report(incident))
+
+    # Then one note has the report, and the other is gone or says where it is
+    (note,) = marked(pagerduty, incident)
+    assert note.startswith("The container ran out of memory")
+    notes = [note["content"] for note in pagerduty.incident(incident)["notes"]]
+    assert len(notes) == (1 if may_delete else 2)
+    if not may_delete:
+        assert notes[1] == TOO_MANY
+
+
+def test_a_refused_post_is_not_waited_for(
+    pagerduty: PagerDutyStandIn, reporter: Reporter, incident: str
+) -> None:
+    pagerduty.set_fault("429", times=4, method="POST", seconds=1)
+    with pytest.raises(PagerDutyUnavailable, match="429"):
+        reporter.once(a_report(incident))
+
+    answer = reporter.once(a_report(incident))
+
+    assert answer["channels"][0]["status"] == "posted"
+
+
+def test_the_state_machine_tries_for_longer_than_a_note_may_be_under_way() -> None:
+    machine = yaml.safe_load((Path(__file__).parents[3] / "statemachines/remediation.asl.yaml").read_text())
+    retry = machine["States"]["Report"]["Retry"][0]
+    longest = (
+        min(retry["IntervalSeconds"] * retry["BackoffRate"] ** n, retry["MaxDelaySeconds"])
+        for n in range(retry["MaxAttempts"])
+    )
+
+    assert retry["ErrorEquals"] == ["PagerDutyUnavailable"]
+    assert sum(longest) / 2 > 5 * UNDER_WAY_SECONDS, (
+        "with full jitter a wait is half the longest on the average"
+    )
 
 
 def test_two_calls_at_a_time_write_one_note(

@@ -147,6 +147,11 @@ class Client:
         )
         self._api.send(request)
 
+    def delete_note(self, incident_id: str, note_id: str) -> None:
+        """Removes a note."""
+        path = _path(incident_id, "notes", note_id)
+        self._api.send(Request("DELETE", path, "cannot delete the note", headers=self._from))
+
     def acknowledge(self, incident_id: str) -> bool:
         """Acknowledges the incident if it is triggered and nobody did yet; whether it did."""
         return self._change_status(incident_id, "acknowledged", {"triggered"})
@@ -194,7 +199,8 @@ class Client:
         return True
 
     def _change_status(self, incident_id: str, status: str, allowed: set[str]) -> bool:
-        """Asks for the status before each try: "acknowledged" sent to a resolved incident would open it again.
+        """Asks for the status before each try: "acknowledged" would open a resolved incident again.
+
         While we wait for the rate limit somebody may resolve it.
         """
 

@@ -60,11 +60,13 @@ class Patience:
     Args:
         remaining: Seconds left before the caller must be done.
         sleep: Waits that many seconds.
+        now: Epoch seconds.
         answer_s: Seconds that one request may go without an answer.
     """
 
     remaining: Callable[[], float] = lambda: math.inf
     sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.time
     answer_s: float = 10.0
 
     def within(self, seconds: float) -> Patience:
@@ -85,7 +87,7 @@ class Request:
     """One request.
 
     Args:
-        method: GET, PUT or POST.
+        method: GET, PUT, POST or DELETE.
         path: From the host's root, such as ``/incidents/Q1/notes``.
         what: What failed if it fails, as in "cannot list the notes".
         body: Sent as JSON.

@@ -1,19 +1,18 @@
-"""One note per incident and run: posted once, edited from then on, never posted twice.
+"""One note per incident and run: posted once and edited from then on.
 
-Three things could post a second one, and each is ruled out: an earlier call of the function that died after
-it had posted (the notes are listed and the run's mark is looked for before anything is posted), a request
-that got no answer (the same; and without the mark there, nothing more is posted in this call, since the
-request may still be under way), and two calls at a time (a lock in the ledger, held for longer than a call
-can last).
+Three things could post a second one. An earlier call of the function that died after it had posted: the notes
+are listed and the run's mark is looked for before anything is posted. A request that got no answer and may
+still be under way: the ledger knows since when, and until it is old nothing is posted again. Two calls at a
+time: a lock in the ledger is held for longer than a call can last. Should PagerDuty take in a request even
+later than that, the end of the run removes the note that is too many.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from taskmedic.domain.errors import PagerDutyRefused, PagerDutyUnavailable
 from taskmedic.domain.report import Report
@@ -25,6 +24,9 @@ from taskmedic.pagerduty.http import Ambiguous
 # A note holds 65,535 single-byte characters (PagerDuty's support site, "Incident Notes").
 MAX_NOTE_BYTES: Final = 65_535
 SETTLE_SECONDS: Final = 2.0
+# How long a post without an answer may still come to pass. The state machine's retries last longer.
+UNDER_WAY_SECONDS: Final = 120.0
+TOO_MANY: Final = "Written twice because PagerDuty was late with its answer; the report is in the other note."
 # Longer than the function's time-out in template.yaml.
 LOCK_SECONDS: Final = 75.0
 # Marks the second note of a run whose first could not be edited.
@@ -46,20 +48,23 @@ class NoteWriter:
 
     Args:
         client: PagerDuty.
-        memory: Remembers the note's id, and holds the lock.
+        memory: Remembers the note's id and the time of a post, and holds the lock.
         owner: Of the lock: something that no other call has.
-        now: Epoch seconds.
     """
 
     client: Client
     memory: Memory
     owner: str
-    now: Callable[[], float] = time.time
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self.client.patience.now()
 
     def write(self, report: Report) -> str:
         """Posts the run's note or brings it up to date; ``posted`` or ``edited``.
 
-        Where PagerDuty refuses to edit, the final report is a second note; an earlier phase's is not written.
+        While an earlier post may still be under way, an earlier phase than the final is ``skipped``. Where
+        PagerDuty refuses to edit, the final report is a second note; an earlier phase's is not written.
 
         Raises:
             PagerDutyRefused: it would be refused again.
@@ -69,7 +74,9 @@ class NoteWriter:
         note_id = self.memory.note_of(incident, report.run)
         if not note_id:
             with self._alone(report):
-                note_id = self._listed(incident, mark)
+                note_id = next(iter(self._listed(incident, mark)), "")
+                if not note_id and report.phase != "final" and self._under_way(incident, mark):
+                    return "skipped"
                 if not note_id:
                     note_id = self._posted(incident, _content(report, mark), mark)
                     self.memory.remember_note(incident, report.run, note_id)
@@ -81,6 +88,8 @@ class NoteWriter:
                 raise
             return self._second(report, mark + FINAL)
         self.memory.remember_note(incident, report.run, note_id)
+        if report.phase == "final" and self._asked_at(incident, mark):
+            self._remove_others(incident, mark, note_id)
         return "edited"
 
     def _second(self, report: Report, mark: str) -> str:
@@ -103,28 +112,61 @@ class NoteWriter:
             self.memory.release_lock(key, self.owner)
 
     def _posted(self, incident: str, content: str, mark: str) -> str:
+        """Posts and returns the note's id. When it was asked for is remembered until the answer is there."""
+        if self._under_way(incident, mark):
+            raise PagerDutyUnavailable(
+                "cannot post the note",
+                where=f"incident {incident}",
+                why="it was posted a moment ago without an answer, and may appear yet",
+                remedy="Try again later.",
+            )
+        in_doubt = self._asked_at(incident, mark)
+        self._remember_asking(incident, mark, self.now())
         try:
-            return self.client.post_note(incident, content)
+            note_id = self.client.post_note(incident, content)
         except Ambiguous as unknown:
             self.client.patience.waited(SETTLE_SECONDS)
-            if note_id := self._listed(incident, mark):
-                return note_id
+            if listed := self._listed(incident, mark):
+                return listed[0]
             raise PagerDutyUnavailable(
                 unknown.what, where=unknown.where, why=unknown.why, remedy="Try again later."
             ) from unknown
+        except (PagerDutyRefused, PagerDutyUnavailable):
+            self._remember_asking(incident, mark, in_doubt)  # nothing happened
+            raise
+        if not in_doubt:
+            self._remember_asking(incident, mark, 0)
+        return note_id
 
-    def _listed(self, incident: str, mark: str) -> str:
-        """The id of the note that ends with ``mark``; empty when there is none."""
-        return _marked(self.client.notes(incident), mark)
+    def _under_way(self, incident: str, mark: str) -> bool:
+        return self.now() - self._asked_at(incident, mark) < UNDER_WAY_SECONDS
+
+    def _asked_at(self, incident: str, mark: str) -> float:
+        """When PagerDuty was asked for a note that may be there or not; 0 when there is no doubt."""
+        return float(self.memory.note_of(f"asked#{incident}", mark) or 0)
+
+    def _remember_asking(self, incident: str, mark: str, at: float) -> None:
+        self.memory.remember_note(f"asked#{incident}", mark, str(at) if at else "")
+
+    def _listed(self, incident: str, mark: str) -> list[str]:
+        """The ids of the notes that end with ``mark``: a person may quote ours in one of their own."""
+        return [
+            str(note.get("id") or "")
+            for note in self.client.notes(incident)
+            if str(note.get("content") or "").rstrip().rpartition("\n")[2] == mark
+        ]
+
+    def _remove_others(self, incident: str, mark: str, note_id: str) -> None:
+        """Of a run's notes the one with ``note_id`` stays; another goes, or is one line where it cannot."""
+        for other in self._listed(incident, mark):
+            if other == note_id:
+                continue
+            try:
+                self.client.delete_note(incident, other)
+            except PagerDutyRefused:
+                with suppress(PagerDutyRefused):
+                    self.client.edit_note(incident, other, TOO_MANY)
 
 
 def _content(report: Report, mark: str) -> str:
     return text_of(report, limit_bytes=MAX_NOTE_BYTES, last_line=mark)
-
-
-def _marked(notes: Iterable[Mapping[str, Any]], mark: str) -> str:
-    """A person may quote our note in one of their own: the mark counts only as the last line."""
-    for note in notes:
-        if str(note.get("content") or "").rstrip().rpartition("\n")[2] == mark:
-            return str(note.get("id") or "")
-    return ""
