@@ -122,6 +122,36 @@ def test_it_fits_by_cutting_outputs_first(limit: int) -> None:
     assert "outputs are not shown here; the evidence has them." in text
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"decision": "skip", "reason": "x" * 70_000},
+        {"plan": a_plan() | {"options": {"command": "#" * 55_000}}},
+        {"outcomes": [an_outcome(f"s{n}", summary="é" * 1000) for n in range(200)]},
+    ],
+)
+def test_however_much_there_is_to_say_how_to_run_it_again_is_kept(facts: dict[str, Any]) -> None:
+    text = text_of(report_of(an_input(**facts)), limit_bytes=NOTE, last_line="mark")
+
+    assert len(text.encode()) <= NOTE
+    assert "\nAgain: taskmedic runbook run container-diagnostics" in text
+    assert text.endswith("\nmark")
+
+
+def test_targets_that_were_left_out_are_named_and_each_has_its_line_to_run() -> None:
+    plan = a_plan() | {
+        "left_out": [f"service s{n} in cluster prod: out of reach" for n in range(12)],
+        "other_options": [{"service": f"o{n}"} for n in range(7)],
+    }
+
+    text = text_of(report_of(an_input(plan=plan)), limit_bytes=NOTE)
+
+    assert "Left out:\n- service s0 in cluster prod: out of reach\n" in text
+    assert "- service s9 in cluster prod: out of reach\n- and 2 more\n" in text
+    assert text.count("Again: taskmedic runbook run") == 5
+    assert text.endswith("\nAgain: likewise for 3 more targets.")
+
+
 def test_a_long_output_is_cut_to_its_first_lines() -> None:
     text = text_of(a_report(a_result(head="\n".join(f"line {n}" for n in range(100)))), limit_bytes=NOTE)
 
@@ -251,6 +281,26 @@ def test_sns_takes_no_empty_attribute_no_long_subject_and_256_kilobytes(count: i
     assert sns.sent["Subject"].isascii()
     assert sns.sent["Subject"].isprintable()
     assert all(value["StringValue"] for value in sns.sent["MessageAttributes"].values())
+
+
+def test_sns_gets_at_most_256_kilobytes_whatever_is_long() -> None:
+    evidence = [{"title": '"E"', "bucket": "b", "key": '"' * 300}] * 10
+    outcomes = [an_outcome(f"s{n}", summary='"q" ' * 400, evidence=evidence) for n in range(200)]
+    plan = a_plan() | {
+        "options": {"command": 'echo "x"\n' * 6000},
+        "other_options": [{"command": '"' * 9000}] * 24,
+        "left_out": ['"' * 2000] * 175,
+    }
+    diagnosis = a_diagnosis(cause='"' * 9000, advice=['"' * 9000] * 4)
+    outcomes += [an_outcome("errors", data={"diagnoses": [diagnosis]})]
+
+    sns = FakeSns()
+    publish(sns, "arn:topic", report_of(an_input(*outcomes, plan=plan, reason='"' * 70_000)))
+
+    assert len(sns.sent["Message"].encode()) < 255 * 1024
+    message = json.loads(sns.sent["Message"])
+    assert json.loads(message["sqs"])["finding"]["category"] == "container.oom_killed"
+    assert len(message["default"]) > 1000
 
 
 def test_sns_refusing_is_our_error() -> None:

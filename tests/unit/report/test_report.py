@@ -165,12 +165,85 @@ def test_links_lead_to_the_console_of_the_partition() -> None:
 def test_how_to_run_it_again_is_a_line_for_a_shell() -> None:
     plan = a_plan() | {"options": {"cluster": "prod", "command": "echo 'hi there'; id"}}
 
-    rerun = report_of(an_input(plan=plan)).rerun
+    (rerun,) = report_of(an_input(plan=plan)).rerun
 
     assert rerun == (
         "taskmedic runbook run container-diagnostics --option cluster=prod "
         "--option 'command=echo '\"'\"'hi there'\"'\"'; id'"
     )
+
+
+def test_each_target_has_its_own_line_for_a_shell() -> None:
+    plan = a_plan() | {"options": {"service": "search"}, "other_options": [{"service": "checkout"}]}
+
+    assert report_of(an_input(plan=plan)).rerun == (
+        "taskmedic runbook run container-diagnostics --option service=search",
+        "taskmedic runbook run container-diagnostics --option service=checkout",
+    )
+
+
+def test_a_long_option_is_shortened_and_many_of_them_left_out() -> None:
+    (one,) = report_of(an_input(plan=a_plan() | {"options": {"command": "#" * 50_000}})).rerun
+    (many,) = report_of(
+        an_input(plan=a_plan() | {"options": {f"o{n}": "'" * 50_000 for n in range(50)}})
+    ).rerun
+
+    assert one.endswith("####... (cut)'")
+    assert len(one) < 300
+    assert many == "taskmedic runbook run container-diagnostics (with options too long to show)"
+
+
+def test_secrets_in_options_reasons_and_alerts_are_hidden() -> None:
+    secret = "s3cr3tvalue99"
+    options = {
+        "url": f"postgres://u:{secret}@db/x",
+        "db_password": secret,
+        "command": f"DB_PASSWORD={secret} x",
+    }
+    given = an_input(
+        decision="skip",
+        reason=f"option password={secret} is not allowed",
+        plan=a_plan() | {"options": options, "left_out": [f"x: password={secret}"]},
+    )
+    given["trigger"] |= {"targets": [], "looked_at": [f'alert QA (it has tags; tags "password={secret}")']}
+
+    said = json.dumps(report_of(given).to_json())
+
+    assert secret not in said
+    assert "postgres://u:****@db/x" in said
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("\x1b[31mERROR\x1b[0m bad", "ERROR bad"),
+        ("\x1b]0;title\x07ready \x1b]8;;http://x\x1b\\link", "ready link"),
+        ("bell\x07 nul\x00 back\x08 del\x7f c1\x85 \x9b1mbold", "bell nul back del c1 bold"),
+        ("10%\r50%\r100%\ndone\r\nnext", "100%\ndone\nnext"),
+        ("a\tb\nc", "a\tb\nc"),
+        ("half \ud83d of it, \U0001f600 whole", "half ? of it, \U0001f600 whole"),
+    ],
+)
+def test_what_a_terminal_would_act_on_is_not_in_the_report(written: str, read: str) -> None:
+    outcome = an_outcome("dump", "command", data={"results": [a_result(head=written)]}, summary=written)
+
+    (step,) = report_of(an_input(outcome, plan=None)).steps
+
+    assert step.outputs[0].text == read
+    assert step.summary == read
+
+
+def test_no_half_character_anywhere_keeps_a_report_from_being_sent() -> None:
+    half = "\ud83d"
+    given = an_input(
+        an_outcome("dump", "command", summary=half, data={"results": [a_result(node=half, head=half)]}),
+        errors(a_diagnosis(title=half, cause=half, evidence=[half])),
+        reason=half,
+        plan=a_plan() | {"options": {"command": half}},
+        error={"Error": half, "Cause": half},
+    )
+
+    json.dumps(report_of(given).to_json(), ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("cause", ["", "plain", "{", "[]", '{"errorMessage": ""}', '{"x": 1}'])

@@ -14,7 +14,9 @@ from taskmedic.domain.report import Report
 from taskmedic.domain.report_slack import slack_message
 from taskmedic.domain.report_text import text_of
 
-# SNS takes 256 KiB in all (its API reference, Publish). Plain text and JSON are in one message.
+# SNS takes 256 KiB in all, with the attributes (its API reference, Publish). Plain text and JSON are in one
+# message, and are halved where their quotation marks make it too long.
+MAX_MESSAGE_BYTES: Final = 252 * 1024
 MAX_TEXT_BYTES: Final = 32 * 1024
 MAX_JSON_BYTES: Final = 48 * 1024
 JSON_READERS: Final = ("https", "lambda", "sqs")
@@ -30,8 +32,9 @@ def publish(sns: Any, topic_arn: str, report: Report) -> None:
     Raises:
         AwsError: SNS refused.
     """
-    plain, document = text_of(report, limit_bytes=MAX_TEXT_BYTES), _document(report)
-    message = {"default": plain, "sms": report.headline[:140], **dict.fromkeys(JSON_READERS, document)}
+    message = _message(report, MAX_TEXT_BYTES, MAX_JSON_BYTES)
+    if len(message.encode()) > MAX_MESSAGE_BYTES:
+        message = _message(report, MAX_TEXT_BYTES // 2, MAX_JSON_BYTES // 2)
     facts = {
         "decision": report.decision,
         "outcome": report.outcome,
@@ -44,7 +47,7 @@ def publish(sns: Any, topic_arn: str, report: Report) -> None:
             TopicArn=topic_arn,
             Subject=_subject(report),
             MessageStructure="json",
-            Message=json.dumps(message, ensure_ascii=False),
+            Message=message,
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value} for name, value in facts.items() if value
             },
@@ -82,11 +85,20 @@ def _subject(report: Report) -> str:
     return text[:MAX_SUBJECT]
 
 
-def _document(report: Report) -> str:
-    """The report as JSON, without the outputs if it would be too long."""
-    document = report.to_json()
-    text = json.dumps(document, ensure_ascii=False)
-    if len(text.encode()) > MAX_JSON_BYTES:
-        document["steps"] = [{**step, "outputs": []} for step in document["steps"]]
+def _message(report: Report, text_bytes: int, json_bytes: int) -> str:
+    plain, document = text_of(report, limit_bytes=text_bytes), _document(report, json_bytes)
+    message = {"default": plain, "sms": report.headline[:140], **dict.fromkeys(JSON_READERS, document)}
+    return json.dumps(message, ensure_ascii=False)
+
+
+def _document(report: Report, limit_bytes: int) -> str:
+    """The report as JSON, without what makes it too long: outputs, then evidence, then steps and targets."""
+    whole = report.to_json()
+    quiet = {**whole, "steps": [{**step, "outputs": []} for step in whole["steps"]]}
+    brief = [{**step, "summary": step["summary"][:200], "evidence": []} for step in quiet["steps"]]
+    bare = {**whole, "steps": [], "looked_at": [], "left_out": [], "rerun": []}
+    for document in (whole, quiet, {**quiet, "steps": brief}, bare):
         text = json.dumps(document, ensure_ascii=False)
+        if len(text.encode()) <= limit_bytes:
+            break
     return text

@@ -2,6 +2,7 @@
 
 report.py         what there is to say
 report_input.py   read from the state machine's data
+report_legible.py texts of programs, made fit to be read
 report_text.py    as plain text: PagerDuty's note, e-mail
 report_slack.py   as Slack's blocks
 """
@@ -81,8 +82,9 @@ class Report:
     """What there is to say of a run, whoever reads it.
 
     ``phase`` is started, progress or final; ``decision`` is accept_trigger's: run, dry_run or skip;
-    ``looked_at`` is where targets were looked for when none was found; ``verified`` says that every step
-    succeeded and the last one checked health.
+    ``looked_at`` is where targets were looked for when none was found; ``left_out`` names the targets that
+    are not worked on, with the reason; ``rerun`` is a command line for each target; ``verified`` says that
+    every step succeeded and the last one checked health.
     """
 
     run: str
@@ -93,7 +95,7 @@ class Report:
     revision: str
     started_by: str
     started_at: str
-    rerun: str
+    rerun: tuple[str, ...]
     incident_id: str
     cluster: str
     service: str
@@ -101,6 +103,7 @@ class Report:
     error: str
     steps: tuple[StepReport, ...]
     looked_at: tuple[str, ...]
+    left_out: tuple[str, ...]
     verified: bool
     links: tuple[Link, ...]
 

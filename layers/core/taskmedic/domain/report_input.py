@@ -11,13 +11,22 @@ from urllib.parse import quote
 from taskmedic.domain.arns import Arn
 from taskmedic.domain.masking import mask
 from taskmedic.domain.report import Finding, Link, Output, Report, StepReport
+from taskmedic.domain.report_legible import legible
 
+# Characters of a sentence, and of an option's value and a whole line in how to run it again.
+LONGEST_TEXT: Final = 1000
+LONGEST_VALUE: Final = 200
+LONGEST_RERUN: Final = 1000
 # The domain of the AWS console, by partition.
 CONSOLES: Final = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 
 
 def report_of(event: Mapping[str, Any]) -> Report:
-    """The report of ``{run, decision, reason, trigger, plan, outcomes, error, phase}``."""
+    """The report of ``{run, decision, reason, trigger, plan, outcomes, error, phase}``.
+
+    Its texts come from outside: they are made legible, and what looks like a secret is hidden.
+    """
+    event = legible(event)
     run, trigger, plan = event["run"], event.get("trigger") or {}, event.get("plan") or {}
     arn = Arn.parse(str(run.get("execution_arn") or ""))
     runbook = str(plan.get("runbook") or "")
@@ -25,12 +34,12 @@ def report_of(event: Mapping[str, Any]) -> Report:
         run=str(run.get("execution_name") or ""),
         phase=str(event.get("phase") or "final"),
         decision=str(event.get("decision") or ""),
-        reason=str(event.get("reason") or ""),
+        reason=_text(event.get("reason")),
         runbook=runbook,
         revision=str(plan.get("revision") or ""),
         started_by=_started_by(trigger),
         started_at=str(run.get("started_at") or ""),
-        rerun=_rerun(runbook, plan.get("options") or {}),
+        rerun=tuple(_reruns(runbook, plan)),
         incident_id=str((trigger.get("incident") or {}).get("id") or ""),
         cluster=str(trigger.get("cluster") or ""),
         service=str(trigger.get("service") or ""),
@@ -38,9 +47,18 @@ def report_of(event: Mapping[str, Any]) -> Report:
         error=_error(event.get("error")),
         steps=tuple(_steps(plan.get("steps") or (), event.get("outcomes") or (), arn)),
         verified=_verified(plan.get("steps") or (), event.get("outcomes") or ()),
-        looked_at=() if trigger.get("targets") or not plan else tuple(trigger.get("looked_at") or ()),
+        looked_at=() if trigger.get("targets") or not plan else _texts(trigger.get("looked_at")),
+        left_out=_texts(plan.get("left_out")),
         links=tuple(_execution_link(arn)),
     )
+
+
+def _text(value: Any) -> str:
+    return mask(str(value or ""))[:LONGEST_TEXT]
+
+
+def _texts(values: Sequence[Any] | None) -> tuple[str, ...]:
+    return tuple(_text(value) for value in values or ())
 
 
 def _error(error: Mapping[str, Any] | None) -> str:
@@ -54,7 +72,7 @@ def _error(error: Mapping[str, Any] | None) -> str:
         document = None
     if isinstance(document, Mapping) and document.get("errorMessage"):
         cause = str(document["errorMessage"])
-    return mask(cause.strip() or str(error.get("Error") or "unknown error"))[:1000]
+    return _text(cause.strip() or error.get("Error") or "unknown error")
 
 
 def _finding(outcomes: Sequence[Mapping[str, Any]]) -> Finding | None:
@@ -70,9 +88,9 @@ def _finding(outcomes: Sequence[Mapping[str, Any]]) -> Finding | None:
     top = max(diagnoses, key=lambda one: (not one.get("benign"), _tasks(one)))
     return Finding(
         category=str(top.get("category") or ""),
-        title=str(top.get("title") or top.get("category") or "").rstrip("."),
-        cause=mask(_cause(top)),
-        advice=tuple(str(line) for line in top.get("advice") or ()),
+        title=_text(top.get("title") or top.get("category")).rstrip("."),
+        cause=_text(_cause(top)),
+        advice=_texts(top.get("advice")),
         service=str(top.get("service") or ""),
         container=str(top.get("container") or ""),
         tasks=_tasks(top),
@@ -115,7 +133,7 @@ def _step(outcome: Mapping[str, Any], arn: Arn | None) -> StepReport:
         name=str(outcome.get("name") or ""),
         type=str(outcome.get("type") or ""),
         outcome=str(outcome.get("outcome") or ""),
-        summary=mask(str(outcome.get("summary") or "")),
+        summary=_text(outcome.get("summary")),
         outputs=tuple(output for output in (*results, *diagnoses) if output.text),
         evidence=tuple(_evidence_link(ref, arn) for ref in outcome.get("evidence") or ()),
     )
@@ -133,7 +151,7 @@ def _result(result: Mapping[str, Any]) -> Output:
 
 def _diagnosis(diagnosis: Mapping[str, Any]) -> Output:
     lines = [str(line) for line in diagnosis.get("evidence") or ()]
-    return Output(str(diagnosis.get("title") or ""), mask("\n".join(lines)))
+    return Output(_text(diagnosis.get("title")), mask("\n".join(lines)))
 
 
 def _verified(planned: Sequence[Mapping[str, Any]], outcomes: Sequence[Mapping[str, Any]]) -> bool:
@@ -156,13 +174,21 @@ def _started_by(trigger: Mapping[str, Any]) -> str:
             return f"hand, for incident {incident}" if incident else "hand"
 
 
+def _reruns(runbook: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """How to run it again, for each target."""
+    if runbook:
+        for options in (plan.get("options") or {}, *(plan.get("other_options") or ())):
+            yield _rerun(runbook, options)
+
+
 def _rerun(runbook: str, options: Mapping[str, Any]) -> str:
-    if not runbook:
-        return ""
+    """The line for a shell. Of what is long it has the beginning only; the execution's input has all."""
     words = ["taskmedic", "runbook", "run", runbook]
     for name, value in options.items():
-        words += ["--option", f"{name}={value}"]
-    return shlex.join(words)
+        said = mask(f"{name}={value}")
+        words += ["--option", said if len(said) <= LONGEST_VALUE else f"{said[:LONGEST_VALUE]}... (cut)"]
+    line = shlex.join(words)
+    return line if len(line) <= LONGEST_RERUN else f"{shlex.join(words[:4])} (with options too long to show)"
 
 
 def _execution_link(arn: Arn | None) -> Iterator[Link]:

@@ -11,32 +11,40 @@ from taskmedic.domain.report import Output, Report, StepReport
 SHAPES: Final = ((25, 12), (12, 12), (6, 10), (3, 8), (0, 0))
 LONGEST_LINE: Final = 160
 LONGEST_SUMMARY: Final = 500
+LONGEST_HEADLINE: Final = 1000
+# Lines shown of the targets that were left out, and of how to run it again.
+LEFT_OUT: Final = 10
+RERUNS: Final = 5
 WORDS: Final = {"failed": "failed", "skipped": "skipped", "planned": "would run", "pending": "not run"}
 
 
 def text_of(report: Report, *, limit_bytes: int, last_line: str = "") -> str:
     """The report as text of at most ``limit_bytes`` in UTF-8.
 
-    Outputs are cut first, then lines from the end; ``last_line`` is always kept.
+    Outputs are cut first, then lines from the end. Who started it and how to run it again are kept as long as
+    they leave half of the room; ``last_line`` is always kept.
     """
-    room = limit_bytes - len(last_line.encode()) - 1
+    ending = "\n".join([*_footer(report), last_line])
+    if len(ending.encode()) > limit_bytes // 2:
+        ending = last_line
+    room = limit_bytes - len(ending.encode()) - 1
     for lines, outputs in SHAPES:
         text = "\n".join(_lines(report, lines, outputs))
         if len(text.encode()) <= room:
-            return f"{text}\n{last_line}".rstrip()
-    return f"{_cut(text, room)}\n{last_line}".rstrip()
+            return f"{text}\n{ending}".rstrip()
+    return f"{_cut(text, room)}\n{ending}".rstrip()
 
 
 def _lines(report: Report, lines: int, outputs: int) -> Iterator[str]:
-    yield report.headline
+    yield _short(report.headline, LONGEST_HEADLINE)
     yield from _finding(report)
     if report.target_missing:
         yield from _how_to_map(report)
     yield from _done(report)
     yield from _not_done(report)
+    yield from _left_out(report)
     yield from _outputs(report, lines, outputs)
     yield from _links(report)
-    yield from _footer(report)
 
 
 def _finding(report: Report) -> Iterator[str]:
@@ -93,6 +101,15 @@ def _why_not(step: StepReport, report: Report) -> str:
     return _short(f"{word}, {why}" if why else word)
 
 
+def _left_out(report: Report) -> Iterator[str]:
+    if report.left_out:
+        yield ""
+        yield "Left out:"
+        yield from (f"- {_short(line)}" for line in report.left_out[:LEFT_OUT])
+        if more := report.left_out[LEFT_OUT:]:
+            yield f"- and {len(more)} more"
+
+
 def _outputs(report: Report, lines: int, outputs: int) -> Iterator[str]:
     shown = 0
     for step in report.steps:
@@ -130,7 +147,9 @@ def _footer(report: Report) -> Iterator[str]:
         revision = f" ({report.revision})" if report.revision else ""
         yield f"Taskmedic, runbook {report.runbook}{revision}, {by}{at}."
         if not report.target_missing:  # its options are what nobody knows
-            yield f"Again: {report.rerun}"
+            yield from (f"Again: {line}" for line in report.rerun[:RERUNS])
+            if more := report.rerun[RERUNS:]:
+                yield f"Again: likewise for {len(more)} more targets."
     else:
         yield f"Taskmedic, {by}{at}."
 

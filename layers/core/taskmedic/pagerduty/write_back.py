@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from taskmedic.domain.errors import PagerDutyError, PagerDutyUnavailable, StepInvalid, TaskmedicError
+from taskmedic.domain.masking import mask
 from taskmedic.domain.report import Channel, Report
 from taskmedic.domain.runbooks.context import fill, outcome_value
 from taskmedic.pagerduty.http import Ambiguous
@@ -87,7 +88,8 @@ class WriteBack:
             "report": self._fact,
             "steps": lambda name: outcome_value(self.outcomes, name),
         }
-        values = fill(self.options["custom_fields"], lookups, last=True)
+        filled = fill(self.options["custom_fields"], lookups, last=True)
+        values = {name: mask(value) for name, value in filled.items()}
         self.writer.client.set_custom_fields(self.report.incident_id, values)
         return "done", ", ".join(values)
 

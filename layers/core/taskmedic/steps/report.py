@@ -23,6 +23,7 @@ from taskmedic.aws.secrets import secrets_of
 from taskmedic.domain.errors import SettingMissing, TaskmedicError
 from taskmedic.domain.report import Channel, Report
 from taskmedic.domain.report_input import report_of
+from taskmedic.domain.report_legible import legible
 from taskmedic.pagerduty.client import Client, Credentials
 from taskmedic.pagerduty.http import Patience
 from taskmedic.pagerduty.note import NoteWriter
@@ -119,7 +120,7 @@ def _to_pagerduty(event: Mapping[str, Any], report: Report, tools: _Tools) -> Wr
             writer=NoteWriter(client=_client(tools), memory=tools.ledger, owner=uuid.uuid4().hex),
             report=report,
             options=(event.get("plan") or {}).get("report") or {},
-            outcomes=event.get("outcomes") or (),
+            outcomes=legible(event.get("outcomes") or ()),
         ).write()
     except TaskmedicError as error:
         return Written((Channel(NOTE, "failed", error.text()),), error)
