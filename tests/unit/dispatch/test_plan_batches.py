@@ -18,7 +18,7 @@ from taskmedic.domain.dispatch import (
     DispatchPlan,
     plan_batches,
 )
-from taskmedic.domain.errors import StepInvalid
+from taskmedic.domain.errors import StepInvalid, TooManyTargets
 from taskmedic.domain.nodes import Node
 
 
@@ -113,3 +113,10 @@ def test_a_batch_of_long_tags_stays_within_what_a_state_takes() -> None:
 def test_a_timeout_that_no_call_can_hold_is_refused(timeout_s: int) -> None:
     with pytest.raises(StepInvalid, match=r"does not fit into one Lambda call \(timeout\)"):
         plan_batches(some_nodes(1), None, timeout_s)
+
+
+def test_more_calls_than_their_results_could_come_back_from_are_refused_before_the_first() -> None:
+    assert len(plan_batches(some_nodes(800), {"threads": 1}, 700).batches) == 800
+
+    with pytest.raises(TooManyTargets, match="801 containers takes 801 calls, and 800 is the most"):
+        plan_batches(some_nodes(801), {"threads": 1}, 700)

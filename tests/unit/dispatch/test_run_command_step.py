@@ -103,9 +103,16 @@ def visit(event: Mapping[str, Any], shell: Shell | None = None) -> dict[str, Any
     return run(event, SETTINGS, Clients(), exec_runner=shell or Shell(), host_runner=Shell())
 
 
-def summed(*batches: Mapping[str, Any], spec: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def left_by(answer: Mapping[str, Any]) -> dict[str, str]:
+    """What the state machine keeps of a batch's answer."""
+    return {"key": answer["results_ref"]["key"]}
+
+
+def summed(
+    *batches: Mapping[str, Any], spec: Mapping[str, Any] | None = None, **where: Any
+) -> dict[str, Any]:
     step = {"name": "dump", "type": "command", "spec": spec or {}}
-    event = {"run": RUN, "step": step, "summarize": list(batches)}
+    event = {"run": RUN, "step": step, "summarize": list(batches), "batches": [], "batches_ref": None} | where
     return run(json.loads(json.dumps(event)), SETTINGS, Clients())
 
 
@@ -277,7 +284,7 @@ def test_first_success_ends_the_step_over_all_batches() -> None:
     first, second = visit(one, shell), visit(two, shell)
 
     assert shell.ran == ["t0/app"]
-    assert summed(first, second, spec=spec)["outcome"] == "succeeded"
+    assert summed(left_by(first), left_by(second), spec=spec)["outcome"] == "succeeded"
 
 
 def test_the_time_for_all_nodes_counts_from_the_steps_start() -> None:
@@ -300,7 +307,7 @@ def test_nothing_is_begun_that_lambda_would_cut_off() -> None:
 def test_the_summary_is_the_steps_outcome() -> None:
     answers = [visit(a_batch("echo hi")), visit(a_batch("exit 3", batch=[node(5)]))]
 
-    outcome = summed(*({"counts": a["counts"], "results_ref": a["results_ref"]} for a in answers))
+    outcome = summed(*map(left_by, answers))
 
     assert (outcome["name"], outcome["type"], outcome["outcome"]) == ("dump", "command", "failed")
     assert outcome["summary"] == "2 of 3 nodes exited 0; 1 x exit 3"
@@ -311,23 +318,47 @@ def test_the_summary_is_the_steps_outcome() -> None:
     assert len(json.loads(stored(outcome["evidence"][0]))) == 3
 
 
-def test_a_batch_that_broke_off_counts_as_the_state_machine_says() -> None:
-    row = {
-        "node": "t9/app", "outcome": "connection_lost", "exit_code": None, "head": "", "tail": "", "bytes": 0,
-        "truncated": False, "output": None, "duration_s": 0, "reason": "Runtime.ExitError: …", "remedy": "",
-    }  # fmt: skip
-    broken = {"counts": {"connection_lost": 1}, "results": [row], "results_ref": None}
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        ("Runtime.ExitError", "connection_lost"),
+        ("States.Timeout", "connection_lost"),
+        (
+            "AwsRefused",
+            "connection_lost",
+        ),  # the results could not be written down, after the commands had run
+        ("ExceptionGroup", "connection_lost"),
+        ("StepInvalid", "could_not_start"),
+        ("Lambda.TooManyRequestsException", "could_not_start"),
+    ],
+)
+@pytest.mark.parametrize("far", [False, True])
+def test_each_container_of_a_batch_that_broke_off_is_named_with_what_may_have_happened(
+    error: str, outcome: str, far: bool
+) -> None:
+    """A command whose function died may have run, and nobody may think that it did not."""
+    batches = [[node(0), node(1)], [node(8), node(9)]]
+    where: dict[str, Any] = {"batches": batches}
+    if far:
+        boto3.client("s3").put_object(Bucket="evidence", Key="batches.json", Body=json.dumps(batches))
+        where = {"batches": [], "batches_ref": {"key": "batches.json"}}
+    ended = visit(a_batch("echo hi"))
 
-    outcome = summed(visit(a_batch("echo hi")), broken)
+    whole = summed(left_by(ended), {"at": 1, "error": error, "why": "no answer"}, **where)
 
-    assert outcome["outcome"] == "failed"
-    assert outcome["summary"] == "2 of 3 nodes exited 0; 1 x connection_lost"
+    assert whole["outcome"] == "failed"
+    assert whole["summary"] == f"2 of 4 nodes exited 0; 2 x {outcome}"
+    failed = whole["data"]["results"][:2]
+    assert [row["node"] for row in failed] == ["t8/app", "t9/app"]
+    assert {row["reason"] for row in failed} == {f"{error}: no answer"}
+    assert ("may have run" in failed[0]["remedy"]) is (outcome == "connection_lost")
 
 
 def test_the_step_data_of_500_nodes_is_bounded() -> None:
     rows = [NodeResult(f"t{n}/app", "exited", exit_code=0, head="x" * 2000).to_json() for n in range(500)]
+    boto3.client("s3").put_object(Bucket="evidence", Key="many.json", Body=json.dumps({"results": rows}))
 
-    outcome = summed({"counts": {"exited": 500}, "results": rows, "results_ref": None})
+    outcome = summed({"key": "many.json"})
 
     assert len(json.dumps(outcome["data"])) <= 20_000
     assert outcome["data"]["counts"] == {"exited": 500}

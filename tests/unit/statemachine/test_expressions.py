@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from taskmedic.domain.budget import OUTCOME_BYTES, json_bytes
+from taskmedic.domain.dispatch import MAX_BATCHES
 from taskmedic.domain.runbooks.models import MAX_STEPS
 from taskmedic.domain.runbooks.plan import MAX_PLAN_BYTES
 from taskmedic.pagerduty.alerts import MAX_TARGETS
@@ -251,46 +252,51 @@ def test_a_batch_travels_with_the_outcomes_that_its_step_names(script: str, trav
         assert [outcome["name"] for outcome in outcomes] == travel
 
 
-BATCH = [{"name": "1/app", "attributes": {}}, {"name": "2/app", "attributes": {}}]
-
-
 @pytest.mark.parametrize(
-    ("error", "cause", "outcome", "reason"),
+    ("cause", "why"),
     [
-        ("Runtime.ExitError", '{"errorMessage": "exited"}', "connection_lost", "Runtime.ExitError: exited"),
-        ("States.Timeout", "", "connection_lost", "States.Timeout: "),
-        ("StepInvalid", '{"errorMessage": "no such name."}', "could_not_start", "StepInvalid: no such name."),
-        (
-            "Lambda.TooManyRequestsException",
-            "Rate exceeded",
-            "could_not_start",
-            "Lambda.TooManyRequestsException: Rate exceeded",
-        ),
-        # The results could not be written down, after the commands had run.
-        ("AwsRefused", '{"errorMessage": "S3 is down"}', "connection_lost", "AwsRefused: S3 is down"),
-        ("ExceptionGroup", '{"errorMessage": "a bug"}', "connection_lost", "ExceptionGroup: a bug"),
+        ('{"errorMessage": "Task timed out after 900.00 seconds"}', "Task timed out after 900.00 seconds"),
+        ("Rate exceeded", "Rate exceeded"),
+        ("", ""),
+        (json.dumps({"errorMessage": "long " * 5000}), ("long " * 24)),
     ],
 )
-def test_a_batch_whose_function_failed_says_so_for_each_container(
-    error: str, cause: str, outcome: str, reason: str
-) -> None:
-    """A command whose function died may have run, and nobody may think that it did not."""
+def test_a_batch_whose_function_failed_says_which_it_was_and_why(cause: str, why: str) -> None:
     failed = STATES["RunCommand"]["ItemProcessor"]["States"]["BatchFailed"]["Output"]
-    states = {"input": {"batch": BATCH, "error": {"Error": error, "Cause": cause}}}
+    states = {"input": {"at": 7, "error": {"Error": "Sandbox.Timedout", "Cause": cause}}}
 
-    result = value_of(failed, {"states": states})
-
-    assert result["counts"] == {outcome: 2}
-    assert [row["node"] for row in result["results"]] == ["1/app", "2/app"]
-    assert {row["reason"] for row in result["results"]} == {reason}
-    assert ("may have run" in result["results"][0]["remedy"]) is (outcome == "connection_lost")
+    assert value_of(failed, {"states": states}) == {"at": 7, "error": "Sandbox.Timedout", "why": why}
 
 
-def test_a_batch_of_one_is_still_a_list() -> None:
-    failed = STATES["RunCommand"]["ItemProcessor"]["States"]["BatchFailed"]["Output"]
-    states = {"input": {"batch": BATCH[:1], "error": {"Error": "States.Timeout", "Cause": ""}}}
+@pytest.mark.parametrize("failed", [False, True])
+def test_what_the_most_batches_leave_behind_fits_into_what_a_state_may_take(failed: bool) -> None:
+    found = dict(STATES["RunCommandEverywhere"]["ItemProcessor"]["States"])
+    if failed:
+        output = found["FarBatchFailed"]["Output"]
+        cause = json.dumps({"errorMessage": "w" * 5000})
+        state: dict[str, Any] = {
+            "input": {
+                "at": MAX_BATCHES,
+                "error": {"Error": "Lambda.TooManyRequestsException", "Cause": cause},
+            }
+        }
+    else:
+        output = found["RunFarBatch"]["Output"]
+        key = f"commands/{'e' * 80}/{'s' * 64}/results/{'0' * 16}.json"
+        state = {
+            "result": {"Payload": {"results_ref": {"key": key}, "results": ["x" * 20_000], "counts": {}}}
+        }
+    left = [value_of(output, {"states": state})] * MAX_BATCHES
+    known = variables(
+        step("a", script="x" * MAX_PLAN_BYTES),
+        run={"execution_arn": "a" * 256},
+        batches={"results": left},
+        found={"batches": [], "batches_ref": {"key": "k" * 255}},
+    )
 
-    assert len(value_of(failed, {"states": states})["results"]) == 1
+    arguments = value_of(STATES["SummarizeCommand"]["Arguments"], known)
+
+    assert json_bytes(arguments) < 256 * 1024
 
 
 def test_the_nodes_listed_are_bounded() -> None:

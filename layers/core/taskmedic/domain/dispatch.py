@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from taskmedic.domain.command import CommandResult
-from taskmedic.domain.errors import StepInvalid
+from taskmedic.domain.errors import StepInvalid, TooManyTargets
 
 CALL_BUDGET_S = (
     14 * 60
@@ -27,6 +27,8 @@ MAX_BATCH_BYTES = (
 )
 MAX_LANES = 40  # Lambda calls of one step at a time
 INLINE_NODES = 40  # more nodes than this go through a distributed map
+# What a batch leaves behind, up to 230 bytes, comes back in one state of 256 KiB, beside the step's script.
+MAX_BATCHES = 800
 
 # Not an outcome of a command: the dispatch ended before the node's turn (Rundeck: NOT STARTED).
 NOT_STARTED = "not_started"
@@ -81,6 +83,7 @@ def plan_batches(
 
     Raises:
         StepInvalid: one command alone may take longer than a Lambda call.
+        TooManyTargets: the nodes do not go into ``MAX_BATCHES``.
     """
     check_timeout(timeout_s)
     if not nodes:
@@ -94,6 +97,13 @@ def plan_batches(
     for start in range(0, len(nodes), lanes * size):
         block = nodes[start : start + lanes * size]
         batches += [tuple(block[lane::lanes]) for lane in range(lanes) if lane < len(block)]
+    if len(batches) > MAX_BATCHES:
+        raise TooManyTargets(
+            f"a command in {len(nodes)} containers takes {len(batches)} calls, and {MAX_BATCHES} is the most",
+            where="dispatch.threads, timeout",
+            why=f"{threads} threads with a time-out of {timeout_s:g} s put so few containers into one call",
+            remedy="Raise the threads, shorten the time-out, or narrow the nodes.",
+        )
     return DispatchPlan(batches=tuple(batches), threads=each, map_concurrency=lanes)
 
 
@@ -175,6 +185,31 @@ class NodeResult:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> NodeResult:
         return cls(**value)
+
+
+# Errors of a call by which no session was opened. All others, of AWS too, may have come after commands ran.
+NEVER_STARTED = frozenset(
+    {"StepInvalid", "CommandInvalid", "SettingMissing", "Lambda.TooManyRequestsException"}
+)
+
+
+def broken_off(nodes: Iterable[str], error: str, why: str) -> list[NodeResult]:
+    """The results of a batch whose Lambda call failed, one for each of ``nodes``.
+
+    A command whose function died may have run, and nobody may think that it did not.
+    """
+    never = error in NEVER_STARTED
+    return [
+        NodeResult(
+            node=node,
+            outcome="could_not_start" if never else "connection_lost",
+            reason=f"{error}: {why}",
+            remedy=""
+            if never
+            else "The command may have run: look in the container before running it again.",
+        )
+        for node in nodes
+    ]
 
 
 def head_and_tail(result: CommandResult) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from taskmedic.domain.dispatch import (
     DispatchSummary,
     NodeResult,
     bounded,
+    broken_off,
     count_outcomes,
     summarise,
 )
@@ -232,14 +233,16 @@ def summary(event: Mapping[str, Any], store: EvidenceStore) -> dict[str, Any]:
     """The step's outcome over all batches.
 
     Whole results are read from S3, since a batch's answer is bounded. A batch whose call broke off has none
-    there; what the state machine says of it stands for them.
+    there: the state machine says which batch it was, and why.
     """
     step = event["step"]
-    records = [
-        store.get_json(batch["results_ref"]["key"]) if batch.get("results_ref") else batch
-        for batch in event["summarize"]
-    ]
+    records = [store.get_json(batch["key"]) for batch in event["summarize"] if "key" in batch]
     results = [NodeResult.from_json(row) for record in records for row in record["results"]]
+    if broken := [batch for batch in event["summarize"] if "error" in batch]:
+        batches = event["batches"] or store.get_json(event["batches_ref"]["key"])
+        for batch in broken:
+            names = [node["name"] for node in batches[batch["at"]]]
+            results += broken_off(names, batch["error"], batch["why"])
     summed = summarise(results, first_success=bool(step["spec"].get("first_success")))
     kept = store.put_json(
         f"commands/{event['run']['execution_name']}/{step['name']}/results.json",
