@@ -50,6 +50,10 @@ AWS_SECRET = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5hJ7k"
         ("x-api-key: abcdefghijklmnop", "abcdefghijklmnop"),
         ('["mysql", "--password", "hun ter2"]', "hun ter2"),
         ("--db-password hunter2", "hunter2"),
+        ('["mysql", "-phunter2"]', "hunter2"),
+        ("redis://:hunter2@cache:6379", "hunter2"),
+        ("{password: hunter2, user: x}", "hunter2"),
+        ("curl -su admin:hunter2 https://x", "hunter2"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl-odd.line\n-----END OPENSSH PRIVATE KEY-----", "b3Bl"),
     ],
 )

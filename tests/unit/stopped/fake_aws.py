@@ -47,7 +47,8 @@ class FakeAws:
         self.services: dict[str, dict[str, Any]] = {}
         self.instances: dict[str, dict[str, Any]] = {}
         self.logs: dict[tuple[str, str], list[str]] = {}
-        self.targets: list[dict[str, Any]] = []
+        self.targets: dict[str, list[dict[str, Any]]] = {}
+        self.tokens_that_expire = 0
         self.images: dict[str, datetime] = {}
         self.route_tables: list[dict[str, Any]] = []
         self.endpoints: list[dict[str, Any]] = []
@@ -77,20 +78,27 @@ class FakeAws:
         return getattr(self, f"_{operation}")(**request)
 
     def pages(self, operation: str, request: dict[str, Any]) -> Any:
-        if operation == "query":
-            yield self.answer("query", request)
-            return
+        yield self.answer(operation, request)
+
+    def _list_tasks(
+        self,
+        serviceName: str = "",  # noqa: N803 - ECS's name
+        family: str = "",
+        nextToken: str = "",  # noqa: N803
+        **_: Any,
+    ) -> Any:
+        if nextToken and self.tokens_that_expire:
+            self.tokens_that_expire -= 1
+            raise error("InvalidParameterException", "ListTasks")
         arns = [
             key
             for key, task in self.tasks.items()
-            if request.get("serviceName") in {None, task.get("group", "").removeprefix("service:")}
+            if serviceName in {"", task.get("group", "").removeprefix("service:")}
+            and family in {"", task["taskDefinitionArn"].rsplit("/", 1)[-1].partition(":")[0]}
         ]
-        for at in range(0, max(len(arns), 1), 100):
-            with self._lock:
-                self.calls[operation] += 1
-            if operation in self.fail:
-                raise self.fail[operation]
-            yield {"taskArns": arns[at : at + 100]}
+        at = int(nextToken or 0)
+        more = {"nextToken": str(at + 100)} if at + 100 < len(arns) else {}
+        return {"taskArns": arns[at : at + 100], **more}
 
     def _describe_tasks(self, cluster: str, tasks: list[str]) -> Any:
         known = {key.rsplit("/", 1)[-1]: task for key, task in self.tasks.items()}
@@ -117,7 +125,7 @@ class FakeAws:
         return {"events": [{"timestamp": at, "message": m} for m in self.logs[logGroupName, logStreamName]]}
 
     def _describe_target_health(self, TargetGroupArn: str) -> Any:  # noqa: N803 - ELB's name
-        return {"TargetHealthDescriptions": self.targets}
+        return {"TargetHealthDescriptions": self.targets.get(TargetGroupArn, [])}
 
     def _describe_images(self, registryId: str, repositoryName: str, imageIds: list[dict[str, str]]) -> Any:  # noqa: N803
         name = f"{repositoryName}:{imageIds[0].get('imageTag')}"

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.diagnosis.builders import ACCOUNT, REGION, arn
+from tests.unit.diagnosis.builders import ACCOUNT, REGION, TaskBuilder, arn
 from tests.unit.stopped.fake_aws import (
     NOW,
     TARGET_GROUP,
@@ -21,20 +21,34 @@ from tests.unit.stopped.fake_aws import (
 from taskmedic.aws.clients import Access
 from taskmedic.aws.ledger import Ledger, stamp
 from taskmedic.aws.stopped import Case, Collection, Query, collect
-from taskmedic.domain.errors import AccessDenied, NotAStoppedTask
+from taskmedic.aws.stopped.sources import LOG_MESSAGE_CHARS
+from taskmedic.domain.errors import AccessDenied, AwsRefused, NotAStoppedTask
 
+PUBLIC = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/public/0123456789abcdef"
 STREAM = ("/ecs/orders", "ecs/app/0a1b2c3d4e5f60718293a4b5c6d7e8f9")
 EXITED = orders_task().stopped("Essential container in task exited", "EssentialContainerExited")
 
 
 def collected(aws: FakeAws, query: Query | None = None, **how: Any) -> Collection:
     query = query or Query(cluster="prod", service="orders")
-    return collect(query, aws, now=NOW, **how)  # type: ignore[arg-type] - stands in for Clients
+    return collect(query, aws, now=NOW, **how)  # type: ignore[arg-type]  # stands in for Clients
 
 
 def only(collection: Collection) -> Case:
     (case,) = collection.cases
     return case
+
+
+def an_unhealthy_task(where: str = "") -> TaskBuilder:
+    """A task at 10.0.0.9 that failed its load balancer's health checks."""
+    task = orders_task().stopped(f"Task failed ELB health checks{where}").container("app", 0)
+    task["attachments"] = [{"type": "eni", "details": [{"name": "privateIPv4Address", "value": "10.0.0.9"}]}]
+    return task
+
+
+def a_target(address: str, reason: str = "") -> dict[str, Any]:
+    health = {"State": "draining", "Reason": reason} if reason else {"State": "healthy"}
+    return {"Target": {"Id": address}, "TargetHealth": health}
 
 
 def evidence(case: Case) -> list[str]:
@@ -74,20 +88,55 @@ class TestWhatIsRead:
         assert only(collected(aws)).group.diagnosis.category == "app.exit_zero"
 
     def test_target_health_with_the_reason_of_the_load_balancer(self, aws: FakeAws) -> None:
-        task = orders_task().stopped(f"Task failed ELB health checks in (target-group {TARGET_GROUP})")
-        task["attachments"] = [
-            {"type": "eni", "details": [{"name": "privateIPv4Address", "value": "10.0.0.9"}]}
-        ]
-        aws.tasks = {task["taskArn"]: task.container("app", 0)}
-        aws.targets = [
-            {"Target": {"Id": "10.0.0.8"}, "TargetHealth": {"State": "healthy"}},
-            {"Target": {"Id": "10.0.0.9"}, "TargetHealth": {"State": "draining", "Reason": "Target.Timeout"}},
-        ]
+        task = an_unhealthy_task(f" in (target-group {TARGET_GROUP})")
+        aws.tasks = {task["taskArn"]: task}
+        aws.targets[TARGET_GROUP] = [a_target("10.0.0.8"), a_target("10.0.0.9", "Target.Timeout")]
 
         case = only(collected(aws))
 
         assert "target health: 1 healthy, 1 draining (Target.Timeout)" in evidence(case)
         assert any("Target.Timeout" in line for line in case.group.diagnosis.advice)
+
+    def test_the_target_group_that_the_message_names_is_asked(self, aws: FakeAws) -> None:
+        task = an_unhealthy_task(f" in (target-group {TARGET_GROUP})")
+        aws.tasks = {task["taskArn"]: task}
+        aws.services["orders"]["loadBalancers"] = [
+            {"targetGroupArn": PUBLIC},
+            {"targetGroupArn": TARGET_GROUP},
+        ]
+        aws.targets[PUBLIC] = [a_target("10.0.0.9", "Target.NotInUse")]
+        aws.targets[TARGET_GROUP] = [a_target("10.0.0.9", "Target.Timeout")]
+
+        case = only(collected(aws))
+
+        assert aws.calls["describe_target_health"] == 1
+        assert "target health: 1 draining (Target.Timeout)" in evidence(case)
+
+    def test_where_none_is_named_all_are_asked_and_the_tasks_own_target_counts(self, aws: FakeAws) -> None:
+        task = an_unhealthy_task()
+        aws.tasks = {task["taskArn"]: task}
+        aws.services["orders"]["loadBalancers"] = [
+            {"targetGroupArn": PUBLIC},
+            {"targetGroupArn": TARGET_GROUP},
+        ]
+        aws.targets[PUBLIC] = [a_target("10.0.0.7", "Target.DeregistrationInProgress")]
+        aws.targets[TARGET_GROUP] = [a_target("10.0.0.9", "Target.Timeout")]
+
+        case = only(collected(aws))
+
+        assert any("Target.Timeout" in line for line in case.group.diagnosis.advice)
+        assert "target health of public: 1 draining (Target.DeregistrationInProgress)" in evidence(case)
+        assert "target health of orders: 1 draining (Target.Timeout)" in evidence(case)
+
+    def test_what_the_load_balancer_says_of_other_targets_is_no_reason(self, aws: FakeAws) -> None:
+        task = an_unhealthy_task()
+        aws.tasks = {task["taskArn"]: task}
+        aws.targets[TARGET_GROUP] = [a_target("10.0.0.77", "Target.DeregistrationInProgress")]
+
+        case = only(collected(aws))
+
+        assert not any("DeregistrationInProgress" in line for line in case.group.diagnosis.advice)
+        assert "target health: 1 draining (Target.DeregistrationInProgress)" in evidence(case)
 
     @pytest.mark.parametrize(
         ("images", "says"),
@@ -210,6 +259,36 @@ class TestLogs:
 
         assert not aws.calls["get_log_events"]
 
+    def test_is_masked_as_a_whole_cut_and_harmless_to_a_terminal(self, aws: FakeAws) -> None:
+        aws.logs[STREAM] = [
+            "-----BEGIN PRIVATE KEY-----",
+            "MIIEvQIBADAN",
+            "-----END PRIVATE KEY-----",
+            "\x1b[2J\x1b[31mValueError\x1b[0m: \ud800 no orders\x07\r\n",
+            "x" * 20_000,
+        ]
+
+        case = only(collected(aws))
+
+        shown = [event["message"] for event in case.documents["logs"]["app"]]
+        assert shown == [
+            "-----PRIVATE KEY ****-----",
+            "",
+            "",
+            "ValueError: \ufffd no orders\n",
+            "x" * LOG_MESSAGE_CHARS,
+        ]
+        everything = repr((case.group, case.moments, case.documents))
+        assert "MIIEvQIBADAN" not in everything
+        assert "\\x1b" not in everything
+
+    def test_a_secret_that_the_cut_goes_through_is_seen_as_one(self, aws: FakeAws) -> None:
+        aws.logs[STREAM] = ["x " * (LOG_MESSAGE_CHARS // 2 - 4) + "ghp_0123456789abcdefghij0123456789abcdef"]
+
+        case = only(collected(aws))
+
+        assert "ghp_" not in repr(case.documents["logs"])
+
     def test_none_is_read_when_none_is_asked_for(self, aws: FakeAws) -> None:
         collected(aws, log_lines=0)
 
@@ -284,11 +363,34 @@ class TestWhichTasks:
         assert collection.count == 1
         assert collection.notes == (f"task {'f' * 32} is not known to ECS any more",)
 
+    def test_those_of_a_service_and_of_a_family(self, aws: FakeAws) -> None:
+        other = orders_task("1" * 32).stopped("Task stopped by user").revision("migration:3")
+        aws.tasks[other["taskArn"]] = other
+
+        collection = collected(aws, Query(cluster="prod", service="orders", family="migration"))
+
+        assert [case.group.newest.revision for case in collection.cases] == ["migration:3"]
+        assert collected(aws, Query(cluster="prod", family="migration")).count == 1
+
+    def test_a_listing_whose_page_token_expires_is_read_again(self) -> None:
+        aws = FakeAws(*(orders_task(f"{n:032x}").stopped("Task stopped by user") for n in range(150)))
+        aws.tokens_that_expire = 1
+
+        assert collected(aws).count == 150
+
+    def test_page_tokens_that_keep_expiring_are_an_error(self) -> None:
+        aws = FakeAws(*(orders_task(f"{n:032x}").stopped("Task stopped by user") for n in range(150)))
+        aws.tokens_that_expire = 2
+
+        with pytest.raises(AwsRefused, match="refused its own page token twice"):
+            collected(aws)
+
     def test_none_is_no_error(self) -> None:
         assert collected(FakeAws()) == Collection((), 0)
 
     def test_a_task_that_still_runs_is_passed_over(self, aws: FakeAws) -> None:
-        running = orders_task("1" * 32) | {"lastStatus": "RUNNING", "desiredStatus": "RUNNING"}
+        running = orders_task("1" * 32)
+        running.update(lastStatus="RUNNING", desiredStatus="RUNNING")
 
         assert collected(FakeAws(running), Query(cluster="prod", tasks=("1" * 32,))).count == 0
 

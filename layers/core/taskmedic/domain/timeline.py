@@ -49,7 +49,8 @@ class Surroundings:
     """What was collected beside the task, as AWS and the ledger give it.
 
     ``service`` is DescribeServices' service; ``log_events`` maps a container's name to events with
-    ``timestamp`` (epoch milliseconds) and ``message``; ``actions`` are the ledger's records of our own stops.
+    ``timestamp`` (epoch milliseconds) and ``message``, masked together; ``actions`` are the ledger's records
+    of our own stops.
     """
 
     service: Mapping[str, Any] | None = None
@@ -66,7 +67,7 @@ def timeline(record: TaskRecord, around: Surroundings) -> tuple[Moment, ...]:
     first, last = _window(record)
     for at, source, text in _around(around):
         if at is not None and (source.startswith("log ") or first is None or (last and first <= at <= last)):
-            moments.append(Moment(at, source, mask(" ".join(text.split())[:TEXT_CHARS])))
+            moments.append(Moment(at, source, _shown(text)))
     return tuple(sorted(moments, key=lambda moment: moment.at))
 
 
@@ -75,6 +76,11 @@ def render(moments: Iterable[Moment], stop: datetime | None) -> str:
     return "\n".join(
         f"{_distance(moment.at, stop):>10}  {moment.source:<12}  {moment.text}" for moment in moments
     )
+
+
+def _shown(text: str) -> str:
+    """One line of it. It is cut after it is masked: a secret that the cut goes through is seen as one."""
+    return mask(" ".join(text[: TEXT_CHARS * 4].split()))[:TEXT_CHARS]
 
 
 def _window(record: TaskRecord) -> tuple[datetime | None, datetime | None]:

@@ -237,9 +237,8 @@ class _Collector:
             "tasks": [raw[id(record)] for record in group.records],
             "task_definition": context.task_definition,
             "service": around.service,
-            "logs": beside.log_events,
         }
-        return Case(whole, moments, mask_document(documents))
+        return Case(whole, moments, {**mask_document(documents), "logs": beside.log_events})
 
     def _shared_notes(self, record: TaskRecord) -> Iterable[Evidence]:
         """Troubles of the reads that others share, and the state of the host."""

@@ -15,12 +15,15 @@ from taskmedic.domain.arns import last_part
 from taskmedic.domain.diagnosis.images import EcrImage
 from taskmedic.domain.diagnosis.reachability import Network
 from taskmedic.domain.errors import TaskmedicError
+from taskmedic.domain.masking import mask_lines
+from taskmedic.domain.printable import printable
 from taskmedic.domain.task_record import ContainerRecord, TaskRecord
 
 Described = dict[str, Any]
 
 SERVICES_BATCH = 10  # the most DescribeServices takes (ECS API reference)
 INSTANCES_BATCH = 100
+LOG_MESSAGE_CHARS = 8000  # kept of one log event
 # What ECR answers when an image or its repository is not there (ECR API reference, DescribeImages).
 _NO_IMAGE = {"ImageNotFoundException", "RepositoryNotFoundException"}
 
@@ -88,13 +91,24 @@ def log_stream(
 
 
 def log_tail(clients: Clients, access: Access, stream: LogStream, lines: int) -> list[Described]:
-    """The last ``lines`` events of the stream, oldest first."""
+    """The last ``lines`` events of the stream, oldest first, fit to be shown and stored.
+
+    Secrets are masked, a long message is cut, and what steers a terminal is gone.
+    """
     access = Access(stream.region or access.region, access.role_arn, access.external_id)
     with translated("cannot read the log", f"{stream.group} {stream.stream}"):
         answer = clients.get("logs", access).get_log_events(
             logGroupName=stream.group, logStreamName=stream.stream, limit=lines, startFromHead=False
         )
-    return list(answer["events"])
+    return _fit_to_show(answer["events"])
+
+
+def _fit_to_show(events: Sequence[Described]) -> list[Described]:
+    # Half as much again is masked as is kept: what the cut goes through is seen as what it is.
+    most = LOG_MESSAGE_CHARS * 3 // 2
+    messages = (str(event.get("message", ""))[:most].replace("\r\n", "\n") for event in events)
+    shown = mask_lines([printable(message).replace("\r", "") for message in messages])
+    return [{**event, "message": text[:LOG_MESSAGE_CHARS]} for event, text in zip(events, shown, strict=True)]
 
 
 def target_health(clients: Clients, access: Access, target_group: str) -> list[Described]:

@@ -4,6 +4,7 @@ for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +18,12 @@ from taskmedic.domain.diagnosis.changes import changes_between
 from taskmedic.domain.diagnosis.grouping import Group
 from taskmedic.domain.diagnosis.images import EcrImage
 from taskmedic.domain.diagnosis.reachability import NEEDED, reachability
-from taskmedic.domain.masking import mask
 from taskmedic.domain.task_record import ContainerRecord, TaskRecord
 
 LOGS_OF = 2  # containers of a task whose logs are read
+_TARGET_GROUP = re.compile(
+    r"arn:aws[\w\-]{0,12}:elasticloadbalancing:[\w\-]{0,30}:\d{0,12}:targetgroup/[\w\-]{1,64}/\w{1,32}"
+)
 Described = Mapping[str, Any]
 
 
@@ -33,7 +36,7 @@ class Beside:
     definition: Described | None
     logs: dict[str, Reading[list[sources.Described]]] = field(default_factory=dict)
     former: Reading[sources.Described] | None = None
-    health: Reading[list[sources.Described]] | None = None
+    health: dict[str, Reading[list[sources.Described]]] = field(default_factory=dict)
     image: tuple[str, Reading[Any]] | None = None
     network: Reading[Any] | None = None
     said: list[Evidence] = field(default_factory=list)
@@ -45,7 +48,7 @@ class Beside:
     @property
     def log_tail(self) -> dict[str, tuple[str, ...]]:
         return {
-            name: tuple(mask(str(event.get("message", ""))) for event in events)
+            name: tuple(str(event.get("message", "")) for event in events)
             for name, events in self.log_events.items()
         }
 
@@ -56,15 +59,14 @@ class Beside:
 
     @property
     def target_reason(self) -> str:
-        """What the load balancer says of this task's target, or of the unhealthy ones when it is gone."""
-        targets = (self.health.value() if self.health else None) or []
+        """What the load balancer says of this task's own target; empty when that is gone or well."""
         own = {value for a in self.record.attachments for value in a.details.values()}
-        health = [target.get("TargetHealth") or {} for target in targets]
-        mine = [h for t, h in zip(targets, health, strict=True) if (t.get("Target") or {}).get("Id") in own]
-        bad = [h for h in mine or health if h.get("State") not in {"healthy", "initial"}]
-        if not bad:
-            return ""
-        return ": ".join(part for part in (bad[0].get("Reason", ""), bad[0].get("Description", "")) if part)
+        for target in (target for reading in self.health.values() for target in reading.value() or ()):
+            health = target.get("TargetHealth") or {}
+            mine = (target.get("Target") or {}).get("Id") in own
+            if mine and health.get("State") not in {"healthy", "initial"}:
+                return ": ".join(filter(None, (health.get("Reason"), health.get("Description"))))
+        return ""
 
     @property
     def notes(self) -> tuple[Evidence, ...]:
@@ -73,8 +75,9 @@ class Beside:
     def _notes(self) -> Iterator[Evidence]:
         yield from self.said
         yield from self._troubles()
-        if self.health and (targets := self.health.value()) is not None:
-            yield Evidence("target health", _counted(targets))
+        for reading in self.health.values():
+            if (targets := reading.value()) is not None:
+                yield Evidence(reading.what, _counted(targets))
         if self.image and not self.image[1].trouble:
             name, reading = self.image
             pushed = reading.value()
@@ -87,7 +90,7 @@ class Beside:
         image = self.image[1] if self.image else None
         if self.former and (trouble := self.former.trouble):
             yield Evidence("task definition before", trouble.text)
-        for reading in (*self.logs.values(), self.health, image, self.network):
+        for reading in (*self.logs.values(), *self.health.values(), image, self.network):
             if reading is not None and reading.trouble:
                 yield reading.trouble
 
@@ -155,11 +158,13 @@ class Surveyor:
             )
 
     def _ask_health(self, beside: Beside, service: Described) -> None:
-        groups = [
-            lb["targetGroupArn"] for lb in service.get("loadBalancers") or () if lb.get("targetGroupArn")
-        ]
-        if groups:
-            beside.health = self._once("target health", sources.target_health, groups[0])
+        """Asks the group that the message names; where it names none, each that the service has."""
+        said = "\n".join((beside.record.stopped_reason, *(c.reason for c in beside.record.containers)))
+        has = [lb["targetGroupArn"] for lb in service.get("loadBalancers") or () if lb.get("targetGroupArn")]
+        groups = dict.fromkeys(_TARGET_GROUP.findall(said) or has)
+        for group in groups:
+            what = "target health" if len(groups) == 1 else f"target health of {group.split('/')[-2]}"
+            beside.health[group] = self._once(what, sources.target_health, group)
 
     def _ask_image(self, beside: Beside, failed: str) -> None:
         containers = beside.record.containers

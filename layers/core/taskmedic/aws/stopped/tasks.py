@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.errors import translated
-from taskmedic.domain.errors import InputError, NotAStoppedTask
+from taskmedic.aws.paging import TokenExpired, page
+from taskmedic.domain.errors import AwsRefused, InputError, NotAStoppedTask
 from taskmedic.domain.task_record import TaskRecord
 from taskmedic.domain.task_shapes import read_task
 
 BATCH = 100  # the most DescribeTasks takes (ECS API reference)
 THREADS = 8
+LISTINGS = 2  # a listing whose page token expires is read again from its first page, once
 
 
 @dataclass(frozen=True)
 class Query:
     """Which stopped tasks are meant.
 
-    ``tasks`` (ids or ARNs) alone, or everything in ``cluster``, narrowed by ``service`` or ``family``.
+    ``tasks`` (ids or ARNs) alone, or everything in ``cluster``, narrowed by ``service``, ``family``, or both.
     ``event`` is an ECS Task State Change's detail: that one task. ``since`` counts back from now; tasks asked
     for one by one are taken however old they are.
     """
@@ -56,9 +59,15 @@ def find_stopped(query: Query, clients: Clients, now: datetime) -> tuple[list[Fo
     described, missing = _described(ecs, query.cluster, arns)
     found = [Found(record, raw) for raw in described if (record := _stopped(raw)) is not None]
     first = now - query.since
-    recent = [one for one in found if query.tasks or (one.record.stopped_at or now) >= first]
+    recent = [one for one in found if query.tasks or _meant(one.record, query.family, first)]
     recent.sort(key=lambda one: one.record.stopped_at or now, reverse=True)
     return recent, [f"task {arn} is not known to ECS any more" for arn in missing]
+
+
+def _meant(record: TaskRecord, family: str, first: datetime) -> bool:
+    """ECS lists by service or by family, not by both: the family is looked at here."""
+    of_family = not family or record.revision.rpartition(":")[0] == family
+    return of_family and (record.stopped_at is None or record.stopped_at >= first)
 
 
 def _stopped(raw: Mapping[str, Any]) -> TaskRecord | None:
@@ -75,10 +84,25 @@ def _listed(ecs: Any, query: Query) -> list[str]:
         request["serviceName"] = query.service
     elif query.family:
         request["family"] = query.family
-    with translated("cannot list the stopped tasks", query.cluster):
-        return [
-            arn for page in ecs.get_paginator("list_tasks").paginate(**request) for arn in page["taskArns"]
-        ]
+    for _ in range(LISTINGS):
+        with translated("cannot list the stopped tasks", query.cluster), suppress(TokenExpired):
+            return list(_pages(ecs, request))
+    raise AwsRefused(
+        "cannot list the stopped tasks",
+        where=query.cluster,
+        why="ECS refused its own page token twice",
+        remedy="Try again.",
+    )
+
+
+def _pages(ecs: Any, request: Mapping[str, Any]) -> Iterator[str]:
+    token = ""
+    while True:
+        answer = page(ecs.list_tasks, request, token)
+        yield from answer["taskArns"]
+        token = answer.get("nextToken") or ""
+        if not token:
+            return
 
 
 def _described(ecs: Any, cluster: str, arns: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]]:
