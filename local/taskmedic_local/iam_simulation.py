@@ -1,7 +1,7 @@
 """iam:SimulatePrincipalPolicy for roles, which moto has not: its own policy engine, asked by that call.
 
-Looks at the role's policies only, as the call does when it is given nothing else: no permissions boundary, no
-service control policy, and conditions as moto understands them.
+Looks at the role's policies and one resource, as the call does when it is given nothing else: no permissions
+boundary, no service control policy, and conditions as moto understands them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ANSWER = (
     "</SimulatePrincipalPolicyResponse>"
 )
 _RESULT = (
-    "<member><EvalActionName>{action}</EvalActionName><EvalResourceName>*</EvalResourceName>"
+    "<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName>"
     "<EvalDecision>{decision}</EvalDecision></member>"
 )
 
@@ -40,9 +40,13 @@ def simulate_principal_policy(environ: Environ, start_response: StartResponse) -
     except NotFoundException:
         message = f"The role with name {arn.rsplit('/', 1)[-1]} cannot be found."
         return answer_error(environ, start_response, "NoSuchEntity", message, 404)
+    resource = form.get("ResourceArns.member.1", ["*"])[0]
     policies = [IAMPolicy(document) for document in _documents(role)]
     results = "".join(
-        _RESULT.format(action=escape(action), decision=_decision(policies, action)) for action in actions
+        _RESULT.format(
+            action=escape(action), resource=escape(resource), decision=_decision(policies, action, resource)
+        )
+        for action in actions
     )
     return answer(start_response, 200, _ANSWER.format(results=results).encode(), content_type="text/xml")
 
@@ -53,8 +57,8 @@ def _documents(role: Role) -> Iterator[str]:
         yield next(version.document for version in policy.versions if version.is_default)
 
 
-def _decision(policies: list[IAMPolicy], action: str) -> str:
-    found = {policy.is_action_permitted(action) for policy in policies}
+def _decision(policies: list[IAMPolicy], action: str, resource: str) -> str:
+    found = {policy.is_action_permitted(action, resource) for policy in policies}
     if PermissionResult.DENIED in found:
         return "explicitDeny"
     return "allowed" if PermissionResult.PERMITTED in found else "implicitDeny"

@@ -207,6 +207,30 @@ def test_check_asks_iam_what_the_task_role_may_do(aws: Callable[[str], Any], tas
     )
 
 
+def test_a_role_that_may_write_to_the_one_log_group_is_no_trouble(
+    cloud: LocalCloud, aws: Callable[[str], Any], taskmedic: Taskmedic
+) -> None:
+    logs = {"logging": "OVERRIDE", "logConfiguration": {"cloudWatchLogGroupName": "/exec"}}
+    cloud.world.cluster("batch").content["configuration"] = {"executeCommandConfiguration": logs}
+
+    def granted(log_group: str) -> subprocess.CompletedProcess[str]:
+        group = f"arn:aws:logs:us-east-1:123456789012:log-group:{log_group}:*"
+        write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        statements = [
+            {"Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": "*"},
+            {"Effect": "Allow", "Action": write, "Resource": group},
+        ]
+        aws("iam").put_role_policy(
+            RoleName="nightly-report-task",
+            PolicyName="session-log",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+        )
+        return taskmedic("check", *ONE, "-v")
+
+    assert "ok  exec_configuration: session log /exec: the task role may" in granted("/exec").stdout
+    assert "warn  exec_configuration: session log /exec: the task role may not" in granted("/other").stdout
+
+
 def test_check_says_what_to_change(cloud: LocalCloud, taskmedic: Taskmedic) -> None:
     (task,) = cloud.world.cluster("batch").tasks.values()
     task.exec_enabled = False

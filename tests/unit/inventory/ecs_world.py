@@ -45,6 +45,7 @@ def a_task(
         "startedBy": f"ecs-svc/{number}",
         "launchType": "FARGATE",
         "platformVersion": "1.4.0",
+        "platformFamily": "Linux",
         "availabilityZone": f"{region}{'abc'[number % 3]}",
         "lastStatus": "RUNNING",
         "desiredStatus": "RUNNING",

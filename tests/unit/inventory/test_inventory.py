@@ -55,6 +55,7 @@ def test_a_node_has_every_attribute_that_ecs_tells() -> None:
         "ECS:Launch-Type": "FARGATE",
         "ECS:Capacity-Provider": "FARGATE_SPOT",
         "ECS:Platform-Version": "1.4.0",
+        "ECS:Platform-Family": "Linux",
         "ECS:CPU-Architecture": "arm64",
         "ECS:Availability-Zone": "eu-west-1b",
         "ECS:Private-IP": "10.0.0.7",

@@ -187,6 +187,17 @@ def test_a_nodes_attributes_answer_the_quick_checks() -> None:
     assert [one.status for one in quick_findings(attributes)] == ["ok", "ok", "ok", "fail"]
 
 
+@pytest.mark.parametrize(("family", "status"), [("Windows_Server_2022_Core", "ok"), ("Linux", "fail")])
+def test_a_nodes_platform_is_judged_by_its_family(family: str, status: str) -> None:
+    attributes = {
+        "ECS:Launch-Type": "FARGATE",
+        "ECS:Platform-Version": "1.0.0",
+        "ECS:Platform-Family": family,
+    }
+
+    assert quick_findings(attributes)[-1].status == status
+
+
 def test_json_for_machines() -> None:
     found = [Finding("agent", "fail", "stopped", "Stop the task.")]
 

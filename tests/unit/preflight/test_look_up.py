@@ -10,9 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from taskmedic.aws.clients import Access
-from taskmedic.aws.preflight import container_definition, default_route, gather_facts
+from taskmedic.aws.preflight import gather_facts
+from taskmedic.aws.preflight_answers import container_definition, default_route
 from taskmedic.domain.errors import AccessDenied, TaskNotFound
 from taskmedic.domain.nodes import Node
+from taskmedic.domain.preflight_checks import CHANNEL_ACTIONS
 from taskmedic.domain.preflight_facts import (
     ContainerDefinition,
     ExecConfiguration,
@@ -22,6 +24,7 @@ from taskmedic.domain.preflight_facts import (
 )
 
 CLUSTER = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
+KEY = "arn:aws:kms:us-east-1:123456789012:key/0123"
 ROLE = "arn:aws:iam::123456789012:role/checkout-task"
 
 
@@ -205,33 +208,70 @@ def test_the_simulation_says_allowed_denied_or_that_conditions_decide() -> None:
     assert list(facts.permissions.values()) == ["allowed", "denied", "conditional"]
 
 
-def test_the_clusters_configuration_brings_its_key_and_its_permissions() -> None:
-    asked: list[list[str]] = []
+def test_the_permissions_are_asked_of_the_resources_that_the_cluster_names() -> None:
+    allowed = {
+        ("kms:Decrypt", KEY),
+        ("logs:DescribeLogGroups", "arn:aws:logs:us-east-1:123456789012:log-group::log-stream:"),
+        *(
+            (
+                f"logs:{action}",
+                "arn:aws:logs:us-east-1:123456789012:log-group:/exec:log-stream:ecs-execute-command",
+            )
+            for action in ("CreateLogStream", "DescribeLogStreams", "PutLogEvents")
+        ),
+        ("s3:PutObject", "arn:aws:s3:::b/sessions/ecs-execute-command"),
+        *((action, "*") for action in CHANNEL_ACTIONS),
+    }
 
-    def simulate(*, PolicySourceArn: str, ActionNames: list[str]) -> Mapping[str, Any]:  # noqa: N803
+    def simulate(
+        *,
+        PolicySourceArn: str,  # noqa: N803
+        ActionNames: list[str],  # noqa: N803
+        ResourceArns: list[str],  # noqa: N803
+    ) -> Mapping[str, Any]:
         assert PolicySourceArn == ROLE
-        asked.append(ActionNames)
-        return {"EvaluationResults": []}
+        (resource,) = ResourceArns
+        return {
+            "EvaluationResults": [
+                {
+                    "EvalActionName": action,
+                    "EvalDecision": "allowed" if (action, resource) in allowed else "implicitDeny",
+                }
+                for action in ActionNames
+            ]
+        }
 
     execute = {
-        "kmsKeyId": "k1",
+        "kmsKeyId": "alias/exec",
         "logging": "OVERRIDE",
-        "logConfiguration": {"cloudWatchLogGroupName": "/exec", "s3BucketName": "b"},
+        "logConfiguration": {
+            "cloudWatchLogGroupName": "/exec",
+            "s3BucketName": "b",
+            "s3KeyPrefix": "sessions/",
+        },
     }
     (facts,) = facts_of(
         World(
             [a_task(1)],
             simulate_principal_policy=simulate,
             describe_clusters={"clusters": [{"configuration": {"executeCommandConfiguration": execute}}]},
-            describe_key={"KeyMetadata": {"KeyState": "Disabled"}},
+            describe_key={"KeyMetadata": {"KeyState": "Enabled", "Arn": KEY}},
         )
     )
 
-    assert facts.exec_configuration == ExecConfiguration("k1", "OVERRIDE", "/exec", "b")
-    assert facts.key == KeyState("Disabled")
-    assert {"kms:Decrypt", "logs:PutLogEvents", "s3:PutObject", "ssmmessages:OpenDataChannel"} <= set(
-        asked[0]
-    )
+    assert facts.exec_configuration == ExecConfiguration("alias/exec", "OVERRIDE", "/exec", "b", "sessions/")
+    assert facts.key == KeyState("Enabled", KEY)
+    assert facts.permissions == dict.fromkeys((action for action, _ in allowed), "allowed")
+
+
+def test_nothing_is_asked_of_a_key_whose_arn_is_not_known() -> None:
+    execute = {"configuration": {"executeCommandConfiguration": {"kmsKeyId": "alias/exec"}}}
+    world = World([a_task(1)], describe_clusters={"clusters": [execute]}, describe_key=denied("DescribeKey"))
+
+    (facts,) = facts_of(world)
+
+    assert facts.key == Unknown("the caller may not kms:DescribeKey", allow="kms:DescribeKey")
+    assert world.calls["simulate_principal_policy"] == 1
 
 
 def test_the_tasks_own_overrides_hold() -> None:
@@ -323,7 +363,32 @@ def test_a_task_that_is_not_in_awsvpc_mode_has_no_network_of_its_own() -> None:
         ([], ""),
         ([{"DestinationCidrBlock": "10.0.0.0/8", "TransitGatewayId": "tgw-1"}], ""),
         ([{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "blackhole"}], ""),
-        ([{"DestinationCidrBlock": "0.0.0.0/0", "TransitGatewayId": "tgw-1"}], "tgw-1"),
+        *(
+            ([{"DestinationCidrBlock": "0.0.0.0/0", field: target}], target)
+            for field, target in {
+                "TransitGatewayId": "tgw-1",
+                "VpcPeeringConnectionId": "pcx-1",
+                "LocalGatewayId": "lgw-1",
+                "CarrierGatewayId": "cagw-1",
+                "GatewayId": "vgw-1",
+                "NetworkInterfaceId": "eni-1",
+                "CoreNetworkArn": "arn:aws:networkmanager::1:core-network/core-1",
+            }.items()
+        ),
+        ([{"DestinationIpv6CidrBlock": "::/0", "EgressOnlyInternetGatewayId": "eigw-1"}], "eigw-1"),
+        (
+            [
+                {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1"},
+                {"DestinationIpv6CidrBlock": "::/0", "EgressOnlyInternetGatewayId": "eigw-1"},
+            ],
+            "eigw-1",
+        ),
+        (
+            [{"DestinationCidrBlock": "0.0.0.0/0", "InstanceOwnerId": "1", "InstanceId": "i-1"}],
+            "i-1",
+        ),
+        ([{"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1"}], ""),
+        ([{"DestinationCidrBlock": "0.0.0.0/0", "Origin": "CreateRoute"}], ""),
     ],
 )
 def test_the_default_route(routes: list[dict[str, str]], target: str) -> None:

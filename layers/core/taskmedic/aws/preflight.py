@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.errors import translated
+from taskmedic.aws.preflight_answers import (
+    container_definition,
+    default_route,
+    exec_agent_status,
+    exec_configuration,
+    key_state,
+    network_interface,
+    permission,
+)
 from taskmedic.domain.errors import AccessDenied, AwsError, TaskNotFound
 from taskmedic.domain.nodes import Node
-from taskmedic.domain.preflight_checks import CHANNEL_ACTIONS, LOG_ACTIONS
 from taskmedic.domain.preflight_facts import (
     ContainerDefinition,
     ExecConfiguration,
@@ -20,6 +29,7 @@ from taskmedic.domain.preflight_facts import (
     Permission,
     Unknown,
 )
+from taskmedic.domain.preflight_permissions import wanted_permissions
 
 T = TypeVar("T")
 
@@ -98,6 +108,7 @@ class _Look:
         )
         definition = self._definition(task, name)
         configuration = self._once(("configuration",), self._configuration)
+        key = self._key(configuration)
         return Facts(
             exec_enabled=bool(task.get("enableExecuteCommand")),
             agent_status=exec_agent_status(container),
@@ -109,8 +120,8 @@ class _Look:
             container_agent=self._container_agent(task.get("containerInstanceArn", "")),
             definition=definition,
             exec_configuration=configuration,
-            permissions=self._permissions(definition, configuration),
-            key=self._key(configuration),
+            permissions=self._permissions(definition, configuration, key),
+            key=key,
             network=self._network(task, definition),
         )
 
@@ -134,15 +145,7 @@ class _Look:
         )
         if isinstance(answer, Unknown):
             return answer
-        clusters = answer["clusters"] or [{}]
-        settings = clusters[0].get("configuration", {}).get("executeCommandConfiguration", {})
-        places = settings.get("logConfiguration", {})
-        return ExecConfiguration(
-            kms_key_id=settings.get("kmsKeyId", ""),
-            logging=settings.get("logging", "DEFAULT"),
-            log_group=places.get("cloudWatchLogGroupName", ""),
-            bucket=places.get("s3BucketName", ""),
-        )
+        return exec_configuration((answer["clusters"] or [{}])[0])
 
     def _container_agent(self, instance: str) -> str | Unknown:
         if not instance:
@@ -169,34 +172,47 @@ class _Look:
         def look() -> KeyState | Unknown:
             return _attempt(
                 "kms:DescribeKey",
-                lambda: _key_state(self._client("kms").describe_key(KeyId=key)["KeyMetadata"]),
+                lambda: key_state(self._client("kms").describe_key(KeyId=key)["KeyMetadata"]),
             )
 
         return self._once(("key", key), look)
 
     def _permissions(
-        self, definition: ContainerDefinition | Unknown, configuration: ExecConfiguration | Unknown
+        self,
+        definition: ContainerDefinition | Unknown,
+        configuration: ExecConfiguration | Unknown,
+        key: KeyState | Unknown | None,
     ) -> Mapping[str, Permission] | Unknown:
         if isinstance(definition, Unknown):
             return definition
         role = definition.task_role_arn
         if not role:
             return {}
-        actions = list(CHANNEL_ACTIONS)
-        if isinstance(configuration, ExecConfiguration):
-            actions += ["kms:Decrypt"] if configuration.kms_key_id else []
-            actions += LOG_ACTIONS if configuration.log_group else []
-            actions += ["s3:PutObject"] if configuration.bucket else []
-        return self._once(("role", role), lambda: self._simulate(role, actions))
+        if isinstance(configuration, Unknown):
+            configuration = ExecConfiguration()
+        key_arn = key.arn if isinstance(key, KeyState) else ""
+        wanted = wanted_permissions(configuration, key_arn, self._cluster)
+        return self._once(("role", role), lambda: self._simulate(role, wanted))
 
-    def _simulate(self, role: str, actions: Sequence[str]) -> Mapping[str, Permission] | Unknown:
-        answer = _attempt(
-            "iam:SimulatePrincipalPolicy",
-            lambda: self._client("iam").simulate_principal_policy(PolicySourceArn=role, ActionNames=actions),
-        )
-        if isinstance(answer, Unknown):
-            return answer
-        return {result["EvalActionName"]: _permission(result) for result in answer["EvaluationResults"]}
+    def _simulate(
+        self, role: str, wanted: Iterable[tuple[str, Sequence[str]]]
+    ) -> Mapping[str, Permission] | Unknown:
+        iam = self._client("iam")
+        said: dict[str, Permission] = {}
+        for resource, actions in wanted:
+            answer = _attempt(
+                "iam:SimulatePrincipalPolicy",
+                partial(
+                    iam.simulate_principal_policy,
+                    PolicySourceArn=role,
+                    ActionNames=list(actions),
+                    ResourceArns=[resource],
+                ),
+            )
+            if isinstance(answer, Unknown):
+                return answer
+            said |= {result["EvalActionName"]: permission(result) for result in answer["EvaluationResults"]}
+        return said
 
     def _network(
         self, task: Mapping[str, Any], definition: ContainerDefinition | Unknown
@@ -255,64 +271,3 @@ class _Look:
 
 def _filter(name: str, value: str) -> dict[str, Any]:
     return {"Name": name, "Values": [value]}
-
-
-def _key_state(metadata: Mapping[str, Any]) -> KeyState:
-    return KeyState(state=metadata["KeyState"])
-
-
-def _permission(result: Mapping[str, Any]) -> Permission:
-    if result["EvalDecision"] == "allowed":
-        return "allowed"
-    # A policy with conditions on values that only a real call has cannot be judged by simulation.
-    return "conditional" if result.get("MissingContextValues") else "denied"
-
-
-def exec_agent_status(container: Mapping[str, Any]) -> str:
-    """``lastStatus`` of the container's ExecuteCommandAgent; empty when it has none."""
-    agents = container.get("managedAgents", [])
-    return next((a.get("lastStatus", "") for a in agents if a.get("name") == "ExecuteCommandAgent"), "")
-
-
-def container_definition(
-    definition: Mapping[str, Any], task: Mapping[str, Any], container: str
-) -> ContainerDefinition:
-    """What holds for one container: the task definition with the task's overrides over it."""
-    own: Mapping[str, Any] = next(
-        (c for c in definition.get("containerDefinitions", []) if c.get("name") == container), {}
-    )
-    overrides = task.get("overrides", {})
-    overridden: Mapping[str, Any] = next(
-        (c for c in overrides.get("containerOverrides", []) if c.get("name") == container), {}
-    )
-    named = [*own.get("environment", []), *own.get("secrets", []), *overridden.get("environment", [])]
-    return ContainerDefinition(
-        task_role_arn=overrides.get("taskRoleArn") or definition.get("taskRoleArn", ""),
-        network_mode=definition.get("networkMode", ""),
-        pid_mode=definition.get("pidMode", ""),
-        read_only_root=bool(own.get("readonlyRootFilesystem")),
-        writable_mounts=tuple(
-            mount.get("containerPath", "")
-            for mount in own.get("mountPoints", [])
-            if not mount.get("readOnly")
-        ),
-        environment=tuple(entry["name"] for entry in named),
-    )
-
-
-def network_interface(task: Mapping[str, Any]) -> str:
-    """The id of the network interface of a task in awsvpc mode; empty for other modes."""
-    for attachment in task.get("attachments", []):
-        if attachment.get("type") in {"ElasticNetworkInterface", "eni"}:
-            details = {d["name"]: d["value"] for d in attachment.get("details", [])}
-            return str(details.get("networkInterfaceId", ""))
-    return ""
-
-
-def default_route(routes: Iterable[Mapping[str, Any]]) -> str:
-    """Where a route table sends what is for the internet; empty when nowhere."""
-    targets = ("NatGatewayId", "TransitGatewayId", "GatewayId", "NetworkInterfaceId", "InstanceId")
-    for route in routes:
-        if route.get("DestinationCidrBlock") == "0.0.0.0/0" and route.get("State", "active") == "active":
-            return next((str(route[target]) for target in targets if route.get(target)), "")
-    return ""

@@ -80,6 +80,7 @@ _TASK_FIELDS = (
     (attr.LAUNCH_TYPE, "launchType"),
     (attr.CAPACITY_PROVIDER, "capacityProviderName"),
     (attr.PLATFORM_VERSION, "platformVersion"),
+    (attr.PLATFORM_FAMILY, "platformFamily"),
     (attr.AVAILABILITY_ZONE, "availabilityZone"),
     (attr.TASK_HEALTH, "healthStatus"),
     (attr.CONTAINER_INSTANCE_ARN, "containerInstanceArn"),

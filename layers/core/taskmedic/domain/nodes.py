@@ -22,6 +22,7 @@ STARTED_BY: Final = "ECS:Started-By"
 LAUNCH_TYPE: Final = "ECS:Launch-Type"
 CAPACITY_PROVIDER: Final = "ECS:Capacity-Provider"
 PLATFORM_VERSION: Final = "ECS:Platform-Version"
+PLATFORM_FAMILY: Final = "ECS:Platform-Family"
 CPU_ARCHITECTURE: Final = "ECS:CPU-Architecture"
 AVAILABILITY_ZONE: Final = "ECS:Availability-Zone"
 PRIVATE_IP: Final = "ECS:Private-IP"
@@ -59,6 +60,7 @@ ATTRIBUTES: Final = (
     LAUNCH_TYPE,
     CAPACITY_PROVIDER,
     PLATFORM_VERSION,
+    PLATFORM_FAMILY,
     CPU_ARCHITECTURE,
     AVAILABILITY_ZONE,
     PRIVATE_IP,

@@ -29,6 +29,7 @@ def quick_findings(attributes: Mapping[str, str]) -> list[Finding]:
         container_status=attributes.get("ECS:Container-Status", ""),
         launch_type=attributes.get("ECS:Launch-Type", ""),
         platform_version=attributes.get("ECS:Platform-Version", ""),
+        platform_family=attributes.get("ECS:Platform-Family", ""),
     )
     return [check_running(facts), check_exec_enabled(facts), check_agent(facts), check_platform(facts)]
 

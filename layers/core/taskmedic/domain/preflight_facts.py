@@ -39,6 +39,7 @@ class ExecConfiguration:
     logging: str = "DEFAULT"
     log_group: str = ""
     bucket: str = ""
+    key_prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class KeyState:
     """The KMS key of the cluster's sessions; ``state`` is KMS's word, ``Enabled`` when it can be used."""
 
     state: str
+    arn: str = ""  # the key's own, also where the cluster names an alias
 
 
 @dataclass(frozen=True)
