@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,12 +11,15 @@ from typing import Any, TypeVar
 import boto3
 import click
 from botocore.exceptions import ProfileNotFound
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from taskmedic.aws.clients import Clients
 from taskmedic.aws.inventory import Inventory, find
 from taskmedic.domain.errors import AwsUnreachable
 from taskmedic.domain.node_source import NodeSource
+from taskmedic_cli import stack
+from taskmedic_cli.terminal import json_text, printable, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +33,17 @@ _EXTERNAL_ID = click.option(
 def aws_options(command: F) -> F:
     """``--profile`` and ``--region``; the usual AWS variables hold where they are not given."""
     return click.option("--region", help="AWS region; default: AWS_REGION.")(_PROFILE(command))
+
+
+def stack_option(command: F) -> F:
+    """``--stack-name``: the deployed application, where there is more than one."""
+    return click.option(
+        "--stack-name",
+        envvar="TASKMEDIC_STACK",
+        default=stack.DEFAULT_NAME,
+        show_default=True,
+        help="The deployed stack (or TASKMEDIC_STACK).",
+    )(command)
 
 
 def account_options(command: F) -> F:
@@ -110,9 +123,9 @@ def read_inventory(
     with _progress(quiet=quiet) as on_page:
         inventory = find(sources, clients, wanted=wanted, on_page=on_page)
     for error in inventory.errors:
-        click.echo(f"taskmedic: {error}", err=True)
+        say(f"taskmedic: {error}", err=True)
     for note in inventory.notes:
-        click.echo(f"taskmedic: note: {note}", err=True)
+        say(f"taskmedic: note: {note}", err=True)
     return inventory
 
 
@@ -151,10 +164,21 @@ def clients_for(profile: str | None, region: str | None = None) -> Clients:
 
 def print_json(value: Any) -> None:
     """``value`` as JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    click.echo(json_text(value, indent=2))
+
+
+class _Console(Console):
+    """Lets no control character through but its own."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A rich console: colours and width only when the stream is a terminal."""
+    """A rich console: colours and width only when the stream is a terminal.
+
+    Words between colons are no emoji: an ARN of Secrets Manager has `:secret:` in it.
+    """
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 120, highlight=False)
+    return _Console(file=stream, width=None if stream.isatty() else 120, highlight=False, emoji=False)

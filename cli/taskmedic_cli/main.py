@@ -8,6 +8,7 @@ import sys
 import click
 
 from taskmedic.domain.errors import TaskmedicError
+from taskmedic_cli.terminal import say
 
 # command → what it does, in a line. Each is a function of that name in a module of that name.
 COMMANDS = {
@@ -53,5 +54,5 @@ def main() -> None:
     try:
         cli(standalone_mode=True)
     except TaskmedicError as error:
-        click.echo(f"taskmedic: {error}", err=True)
+        say(f"taskmedic: {error}", err=True)
         sys.exit(error.exit_code)

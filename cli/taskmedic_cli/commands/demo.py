@@ -29,7 +29,7 @@ def demo(as_json: bool) -> None:
 
     Exits 1 when a scene ends otherwise than it should. Needs no AWS account and no network.
     """
-    out = Console(file=io.StringIO()) if as_json else console()
+    out = Console(file=io.StringIO(), emoji=False) if as_json else console()
     story = Story(out)
     with ExitStack() as open_cloud:
         with story.at_work("starting the local cloud, deploying template.yaml"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ from taskmedic_cli.common import (
     source_options,
 )
 from taskmedic_cli.node_table import DEFAULT_COLUMNS, counted, fitted, heading, rows_of
+from taskmedic_cli.terminal import json_text, say
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def nodes(
     elif chosen:
         out = console()
         for line in view.lines(chosen, out.width if out.is_terminal else None):
-            click.echo(line)
+            say(line)
     if inventory.errors:
         sys.exit(inventory.errors[0].exit_code)
     if not chosen:
@@ -131,8 +131,8 @@ def _watch(sources: Sequence[NodeSource], clients: Clients, view: _View, interva
         if not out.is_terminal:
             for inventory, _ in _readings(sources, clients, view, interval):
                 chosen = view.chosen(inventory)
-                lines = [json.dumps(view.to_json(chosen))] if view.as_json else view.lines(chosen, None)
-                click.echo("\n".join(lines))
+                lines = [json_text(view.to_json(chosen))] if view.as_json else view.lines(chosen, None)
+                say("\n".join(lines))
             return
         with Live(console=out, auto_refresh=False, vertical_overflow="ellipsis") as live:
             for inventory, changes in _readings(sources, clients, view, interval):

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import click
+from rich.text import Text
 
 from taskmedic.aws.clients import Access
 from taskmedic.aws.tasks import Tasks, TaskState, task_not_found
@@ -13,6 +14,7 @@ from taskmedic.domain.arns import last_part
 from taskmedic.domain.stops import OWN_STOP_PREFIX
 from taskmedic_cli import executions
 from taskmedic_cli.common import account_options, clients_for, console, print_json
+from taskmedic_cli.terminal import say
 
 DEFAULT_REASON = "stopped by hand"
 
@@ -68,7 +70,7 @@ def stop(
     tasks = Tasks(clients.get("ecs", Access("", assume_role_arn, external_id)))
     progress = console(stderr=True)
     if progress.is_terminal:
-        with progress.status(f"stopping {last_part(task)}"):
+        with progress.status(Text(f"stopping {last_part(task)}")):
             outcome, state = stop_and_wait(tasks, cluster, task, reason, seconds=timeout)
     else:
         outcome, state = stop_and_wait(tasks, cluster, task, reason, seconds=timeout)
@@ -82,6 +84,6 @@ def stop(
         print_json(shown)
     else:
         said = f": {state.stopped_reason}" if state.stopped_reason else ""
-        click.echo(f"{last_part(state.arn)}  {outcome}, {state.last_status} {state.stop_code}{said}")
+        say(f"{last_part(state.arn)}  {outcome}, {state.last_status} {state.stop_code}{said}")
     if outcome == "timed_out":
         sys.exit(1)

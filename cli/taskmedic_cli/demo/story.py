@@ -64,7 +64,7 @@ class Story:
         """A spinner beside ``text`` on a terminal; nothing elsewhere."""
         if not self._out.is_terminal:
             return nullcontext()
-        return self._out.status(escape(text), spinner="dots")
+        return self._out.status(Text(text), spinner="dots")
 
     def state(self, visit: StateVisit) -> None:
         """One line of the timeline, once the state has been left."""
@@ -138,6 +138,6 @@ class Story:
         body = Text("\n").join(Text(line, style=line_style) for line, line_style in lines)
         self._out.print(
             Panel(
-                body, title=escape(title), title_align="left", border_style=style, width=width, padding=(0, 1)
+                body, title=Text(title), title_align="left", border_style=style, width=width, padding=(0, 1)
             )
         )

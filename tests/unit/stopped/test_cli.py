@@ -76,6 +76,16 @@ class TestExplain:
     def test_brackets_in_a_reason_are_no_markup(self) -> None:
         assert "[bold]x[/nonsense]" in said("-", json.dumps(a_task().stopped("[bold]x[/nonsense]")))
 
+    @pytest.mark.parametrize("tasks", [1, 2])
+    def test_what_aws_says_is_shown_as_it_is_and_cannot_steer_the_terminal(self, tasks: int) -> None:
+        arn = "arn:aws:secretsmanager:eu-west-1:1:secret:orders/db-a1b2c3"
+        reason = f"ResourceInitializationError: unable to retrieve secret \x1b[2J\x9b1m{arn}: not found"
+
+        shown = said("-", json.dumps([a_task().stopped(reason)] * tasks))
+
+        assert arn in "".join(shown.split())
+        assert not set(shown) & {"\x1b", "\x9b"}
+
     @pytest.mark.parametrize(
         ("args", "content", "says"),
         [
