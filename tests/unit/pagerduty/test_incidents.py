@@ -85,6 +85,28 @@ def test_while_pagerduty_is_down_the_service_map_says_what_an_incident_is_about(
     )
 
 
+class WithManyAlerts(Down):
+    """PagerDuty's client with an incident about 27 services."""
+
+    def incident(self, incident_id: str) -> Any:
+        return {"id": incident_id, "status": "triggered"}
+
+    def alerts(self, incident_id: str) -> Any:
+        return [{"body": {"details": {"ecs_cluster": "prod", "ecs_service": f"s{n}"}}} for n in range(27)]
+
+
+def test_targets_that_are_too_many_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incidents, "Client", WithManyAlerts)
+
+    trigger = incidents.look_up(webhook(), SETTINGS, clients({})).trigger
+
+    assert len(trigger.targets) == 25
+    assert [line.split(":")[0] for line in trigger.left_out] == [
+        "cluster prod service s25",
+        "cluster prod service s26",
+    ]
+
+
 def test_what_a_request_says_needs_no_pagerduty() -> None:
     request = {"cluster": "prod", "service": "search", "incident_id": "Q1"}
 

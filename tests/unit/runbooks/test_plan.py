@@ -92,6 +92,11 @@ def test_many_targets_do_not_make_more_steps_than_an_execution_can_carry() -> No
     plan = planned(text, *[target(f"service-{number}") for number in range(20)])
 
     assert len(plan["steps"]) == MAX_STEPS
+    assert len(plan["left_out"]) == 20 - MAX_STEPS
+    assert plan["left_out"][-1] == (
+        f"service service-19, cluster prod, region {REGION}, account {ACCOUNT}: "
+        f"errors looks at {MAX_STEPS} targets at most"
+    )
 
 
 def test_a_target_for_which_an_option_is_missing_is_left_out_when_another_has_it() -> None:
@@ -103,6 +108,47 @@ def test_a_target_for_which_an_option_is_missing_is_left_out_when_another_has_it
     plan = planned(text, target(""), target("checkout"))
 
     assert [step["spec"]["service"] for step in plan["steps"]] == ["checkout"]
+    (left_out,) = plan["left_out"]
+    assert left_out.startswith(f"cluster prod, region {REGION}, account {ACCOUNT}: ")
+    assert "service" in left_out.split(": ", 1)[1]
+
+
+def test_a_target_in_an_account_out_of_reach_does_not_cancel_the_others() -> None:
+    text = runbook(
+        "  - {name: top, command: {script: top}}\n"
+        "  - {name: errors, stopped_tasks: {service: '${trigger.service}'}}\n",
+        nodes="{clusters: ['${trigger.cluster}'], services: ['${trigger.service}']}",
+    )
+    elsewhere = target("search", account="999999999999")
+
+    plan = planned(text, elsewhere, target("checkout"))
+
+    assert [source["services"] for source in plan["nodes"]["sources"]] == [["checkout"]]
+    assert [step["name"] for step in plan["steps"]] == ["top", "errors"]
+    (left_out,) = plan["left_out"]
+    assert left_out.startswith("service search, cluster prod, ")
+    assert f"the target is in account 999999999999, and this is {ACCOUNT}" in left_out
+
+
+def test_targets_that_were_too_many_before_the_plan_are_said_in_it() -> None:
+    book = load_text(runbook("  - {name: top, command: {script: top}}\n"), "test.yaml")
+    trigger = Trigger("pagerduty", "key", "", targets=(target("checkout"),), left_out=("x: too many",))
+
+    plan = plan_for(book, trigger, {}, own_account=ACCOUNT, own_region=REGION)
+
+    assert plan["left_out"] == ["x: too many"]
+
+
+def test_how_to_run_it_again_is_known_for_each_target() -> None:
+    text = runbook(
+        "  - {name: top, command: {script: top}}\n",
+        options="{service: {default: '${trigger.service}'}, depth: {default: '3'}}",
+    )
+
+    plan = planned(text, target("checkout"), target("search"))
+
+    assert plan["options"] == {"service": "checkout", "depth": "3"}
+    assert plan["other_options"] == [{"service": "search"}]
 
 
 def test_nodes_of_another_region_are_read_there() -> None:

@@ -177,8 +177,9 @@ def _started_by(trigger: Mapping[str, Any]) -> str:
 def _reruns(runbook: str, plan: Mapping[str, Any]) -> Iterator[str]:
     """How to run it again, for each target."""
     if runbook:
-        for options in (plan.get("options") or {}, *(plan.get("other_options") or ())):
-            yield _rerun(runbook, options)
+        options = plan.get("options") or {}
+        for differing in ({}, *(plan.get("other_options") or ())):
+            yield _rerun(runbook, {**options, **differing})
 
 
 def _rerun(runbook: str, options: Mapping[str, Any]) -> str:

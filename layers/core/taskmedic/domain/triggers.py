@@ -31,6 +31,12 @@ class Target:
     service: str = ""
     task: str = ""
 
+    @property
+    def named(self) -> str:
+        """``service search, cluster prod``: what it says, for a sentence."""
+        names = (f"{name} {value}" for name, value in reversed(asdict(self).items()) if value)
+        return ", ".join(names) or "a target without a name"
+
 
 @dataclass(frozen=True)
 class Incident:
@@ -59,6 +65,8 @@ class Trigger:
     delivery_id: str = ""
     task_detail: Mapping[str, Any] | None = None
     looked_at: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Targets that are too many, each with that reason; the plan says them on."""
 
     def about(self, target: Target) -> Trigger:
         """The same trigger, seen for one of its targets."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -17,14 +17,19 @@ WAITS: Final = (1.0, 2.0, 4.0)
 # An incident may hold hundreds of alerts, and all this travels through the state machine.
 MAX_TARGETS: Final = 25
 MAX_LOOKED_AT: Final = 20
+MAX_LEFT_OUT: Final = 20
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What was found and, for a person who finds it wrong, where it was looked for."""
+    """What was found and, for a person who finds it wrong, where it was looked for.
+
+    ``left_out`` names the targets that are too many, with that reason.
+    """
 
     targets: tuple[Target, ...] = ()
     looked_at: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Alerts(Protocol):
@@ -47,7 +52,8 @@ def targets_in(alerts: Sequence[Mapping[str, Any]]) -> Targets:
         looked_at.append(_looked_at(alert, targets))
     if more := looked_at[MAX_LOOKED_AT:]:
         looked_at[MAX_LOOKED_AT:] = [f"{len(more)} more alerts"]
-    return Targets(tuple(fullest(list(found)[:MAX_FOUND])[:MAX_TARGETS]), tuple(looked_at))
+    targets = fullest(list(found)[:MAX_FOUND])
+    return Targets(tuple(targets[:MAX_TARGETS]), tuple(looked_at), tuple(_too_many(targets[MAX_TARGETS:])))
 
 
 def targets_for_incident(
@@ -132,6 +138,13 @@ def _bad_map(where: str, why: str) -> InvalidTrigger:
         why=why,
         remedy='Write it as {"PABC123": {"cluster": "prod", "service": "checkout"}}.',
     )
+
+
+def _too_many(targets: Sequence[Target]) -> Iterator[str]:
+    why = f"a run works on {MAX_TARGETS} targets at most"
+    yield from (f"{_described(target)}: {why}" for target in targets[:MAX_LEFT_OUT])
+    if more := targets[MAX_LEFT_OUT:]:
+        yield f"{len(more)} more targets: {why}"
 
 
 def _looked_at(alert: Mapping[str, Any], targets: Sequence[Target]) -> str:

@@ -90,6 +90,7 @@ def _completed(
         target=targets[0] if targets else trigger.target,
         targets=targets or trigger.targets,
         looked_at=found.looked_at,
+        left_out=found.left_out,
     )
 
 

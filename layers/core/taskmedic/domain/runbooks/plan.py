@@ -1,7 +1,8 @@
 """A runbook and a trigger become a plan: the nodes, steps and report of one execution, as plain JSON.
 
 A trigger may be about several targets (the alerts of one incident). Then nodes come from one source a target,
-and a `stopped_tasks` step is done for each; the other steps work on the nodes of all.
+and a `stopped_tasks` step is done for each; the other steps work on the nodes of all. A target for which no
+plan can be made is left out, and the plan says so.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from taskmedic.domain.runbooks.steps import Step, StoppedTasksStep
 from taskmedic.domain.triggers import Target, Trigger
 
 MAX_PLAN_BYTES = 60_000
+MAX_REASON = 400
 _SHARED = ("sources", "allow_empty", "limits")
 _NARROWING = ("services", "tasks", "task_definitions", "containers", "tags", "filter")
 
@@ -51,20 +53,28 @@ def plan_for(
         own_region: Node sources without a region are read here.
 
     Raises:
-        OptionInvalid: an option is missing or breaks its rule, the trigger lacks a name that nodes or a stop
-            need, or the target is out of reach.
+        OptionInvalid: for every target an option is missing or breaks its rule, the trigger lacks a name that
+            nodes or a stop need, or the target is out of reach.
     """
-    completions = _completions(book, trigger, given)
+    completions, left_out = _completions(book, trigger, given, own_account, own_region)
     read = [_sources(book, completion, own_account, own_region) for completion in completions]
     nodes = _nodes(book, completions, read)
+    steps, not_looked_at = _steps(book, completions, nodes, read, own_account)
+    first = completions[0].options
     plan = {
         "runbook": book.name,
         "description": book.description,
         "revision": book.revision,
-        "options": dict(completions[0].options),
+        "options": dict(first),
+        "other_options": [
+            {name: value for name, value in one.options.items() if value != first[name]}
+            for one in completions[1:]
+            if one.options != first
+        ],
+        "left_out": [*trigger.left_out, *left_out, *not_looked_at],
         "nodes": nodes,
         "dispatch": book.dispatch.model_dump(),
-        "steps": _steps(book, completions, nodes, read, own_account),
+        "steps": steps,
         "report": book.report.model_dump(),
     }
     if len(json.dumps(plan)) > MAX_PLAN_BYTES:
@@ -89,21 +99,31 @@ def nothing_planned(book: Runbook) -> dict[str, Any]:
     }
 
 
-def _completions(book: Runbook, trigger: Trigger, given: Mapping[str, str]) -> list[_Completion]:
-    """One for each target for which the options can be resolved; the first target's error when none can."""
+def _completions(
+    book: Runbook, trigger: Trigger, given: Mapping[str, str], own_account: str, own_region: str
+) -> tuple[list[_Completion], list[str]]:
+    """One for each target for which a plan can be made, and why the other targets are left out.
+
+    Raises:
+        OptionInvalid: there is none; the error is that of the first target.
+    """
     found: list[_Completion] = []
-    errors: list[OptionInvalid] = []
+    left_out: list[str] = []
+    first_error: OptionInvalid | None = None
     for target in trigger.targets or (trigger.target,):
         about = trigger.about(target)
         try:
-            options = resolve(book, given, about.value)
+            one = _completion(about, resolve(book, given, about.value))
+            read = [_sources(book, one, own_account, own_region)]
+            _steps(book, [one], _nodes(book, [one], read), read, own_account)
         except OptionInvalid as error:
-            errors.append(error)
-            continue
-        found.append(_completion(about, options))
-    if not found:
-        raise errors[0]
-    return found
+            first_error = first_error or error
+            left_out.append(f"{target.named}: {error.text()}"[:MAX_REASON])
+        else:
+            found.append(one)
+    if first_error and not found:
+        raise first_error
+    return found, left_out
 
 
 def _completion(trigger: Trigger, options: dict[str, str]) -> _Completion:
@@ -217,8 +237,10 @@ def _steps(
     nodes: Mapping[str, Any] | None,
     read: Sequence[Sequence[Mapping[str, Any]]],
     own_account: str,
-) -> list[dict[str, Any]]:
-    """Step JSON of every step, `stopped_tasks` once for each target as far as the number of steps allows."""
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Step JSON of every step, `stopped_tasks` once for each target as far as the number of steps allows; and
+    for which targets it does not.
+    """
     repeated = [step for step in book.steps if step.stopped_tasks is not None]
     room = (MAX_STEPS - len(book.steps)) // max(1, len(repeated)) + 1
     reaches = [
@@ -227,17 +249,22 @@ def _steps(
     ]
     pairs = list(zip(completions, reaches, strict=True))
     steps: list[dict[str, Any]] = []
+    left_out: list[str] = []
     for step in book.steps:
         specs: list[dict[str, Any]] = []
         for completion, reach in pairs if step in repeated else pairs[:1]:
             filled = _filled(step, completion, nodes, reach)
-            if filled not in specs:
-                specs.append(filled)
+            if filled in specs:
+                continue
+            if len(specs) == room:
+                left_out.append(f"{completion.target.named}: {step.name} looks at {room} targets at most")
+                continue
+            specs.append(filled)
         steps += [
             spec if index == 0 else {**spec, "name": f"{spec['name']}-{index + 1}"}
-            for index, spec in enumerate(specs[:room])
+            for index, spec in enumerate(specs)
         ]
-    return steps
+    return steps, left_out
 
 
 def _filled(
