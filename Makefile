@@ -46,7 +46,8 @@ build: $(SAM_VENV)/.ready ## sam validate --lint and sam build
 bench: setup ## Every figure, printed
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-deploy: build ## Into your AWS account, guided
+deploy: setup build ## Into your AWS account, guided
+	$(BIN)/taskmedic runbook validate
 	$(SAM) deploy --guided
 
 lock: setup ## The lock files again, from pyproject.toml (needs uv)

@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 from rich.console import Console
 
 from taskmedic.aws.errors import translated
-from taskmedic.domain.errors import AwsRefused, InputError
+from taskmedic.domain.errors import AwsRefused
 from taskmedic_cli.common import console, print_json
 
 T = TypeVar("T")
 
-MACHINE = "remediation"
 FIRST_POLL_S, LAST_POLL_S = 0.05, 2.0
 
 
@@ -92,29 +91,6 @@ class Follower:
             )
             self.visits[-1].failed = str(details.get("error", "failed"))
         return None
-
-
-def machine_arn(client: Any) -> str:
-    """The ARN of the deployed state machine.
-
-    Raises:
-        InputError: it is not deployed in this account and region, or more than one stage is.
-    """
-    with translated("cannot list the state machines"):
-        pages = client.get_paginator("list_state_machines").paginate()
-        found = [m for page in pages for m in page["stateMachines"] if MACHINE in m["name"].split("-")]
-    if len(found) == 1:
-        return str(found[0]["stateMachineArn"])
-    names = ", ".join(machine["name"] for machine in found) or "none"
-    raise InputError(
-        "cannot tell which state machine to start"
-        if found
-        else "the state machine `remediation` is not deployed here",
-        where=f"state machines of that name: {names}",
-        remedy="Give --state-machine ARN."
-        if found
-        else "Deploy with `make deploy`, or check the region and account.",
-    )
 
 
 def start(client: Any, machine: str, given: Mapping[str, Any], name: str | None = None) -> str:

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from taskmedic.domain.errors import InputError, RunbookInvalid
 from taskmedic.domain.runbooks.loading import load_folder, load_text
-from taskmedic_cli import executions
-from taskmedic_cli.common import aws_options, clients_for, console, print_json
+from taskmedic_cli import executions, stack
+from taskmedic_cli.common import aws_options, clients_for, console, print_json, stack_option
 
 STOCK = Path("layers/runbooks/runbooks")
 
@@ -74,20 +74,42 @@ def show(name: str, folder: Path, as_json: bool) -> None:
 @folder_option
 def validate(files: tuple[Path, ...], folder: Path) -> None:
     """Checks FILES (default: all of the folder); names file, line and field of each mistake."""
-    wrong = 0
-    for path in files or tuple(sorted(folder.glob("*.yaml"))):
+    paths = files or tuple(path for path in sorted(folder.glob("*")) if path.suffix in {".yaml", ".yml"})
+    if not paths:
+        raise InputError("there is no runbook to check", where=str(folder), remedy="Put *.yaml files there.")
+    valid: dict[str, Path] = {}
+    wrong = []
+    for path in paths:
         try:
-            load_text(path.read_text(encoding="utf-8"), str(path))
-        except OSError as error:
-            wrong += 1
-            click.echo(f"{path}: cannot be read: {error.strerror}", err=True)
+            name = _checked(path)
         except RunbookInvalid as error:
-            wrong += 1
-            click.echo(str(error), err=True)
-        else:
-            click.echo(f"{path}: valid")
+            wrong.append(str(error))
+            continue
+        if name in valid:
+            wrong.append(f"two runbooks have the name {name}: {valid[name]} and {path}")
+            continue
+        valid[name] = path
+        click.echo(f"{path}: valid")
+    for mistake in wrong:
+        click.echo(mistake, err=True)
     if wrong:
         sys.exit(2)
+
+
+def _checked(path: Path) -> str:
+    """The name of the runbook in the file.
+
+    Raises:
+        RunbookInvalid: it is none, or the application would not read a file of that name.
+    """
+    if path.suffix != ".yaml":
+        raise RunbookInvalid(f"{path}: runbooks are files that end with .yaml", remedy="Rename it.")
+    try:
+        return load_text(path.read_text(encoding="utf-8"), str(path)).name
+    except OSError as error:
+        raise RunbookInvalid(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RunbookInvalid(f"{path}: is not UTF-8 text") from error
 
 
 def parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -113,8 +135,8 @@ def parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("--wait", is_flag=True, help="Wait until the execution ends; exit 1 when it fails.")
 @click.option("--timeout", type=float, default=900.0, show_default=True, help="Seconds to wait.")
-@click.option("--state-machine", help="ARN; default: the one whose name holds `remediation`.")
 @click.option("--json", "as_json", is_flag=True)
+@stack_option
 @aws_options
 def run(
     name: str,
@@ -122,13 +144,14 @@ def run(
     dry_run: bool,
     wait: bool,
     timeout: float,
-    state_machine: str | None,
     as_json: bool,
+    stack_name: str,
     profile: str | None,
     region: str | None,
 ) -> None:
     """Starts an execution of runbook NAME, as the deployed application knows it."""
     given = {"runbook": name, "options": parse_options(pairs), "dry_run": dry_run}
-    states = clients_for(profile, region).get("stepfunctions")
-    arn = executions.start(states, state_machine or executions.machine_arn(states), given)
+    clients = clients_for(profile, region)
+    states = clients.get("stepfunctions")
+    arn = executions.start(states, stack.state_machine(clients, stack_name), given)
     executions.tell(states, arn, wait_s=timeout if wait else None, as_json=as_json)

@@ -16,12 +16,15 @@ import urllib3
 
 from taskmedic.aws.clients import Clients
 from taskmedic.aws.errors import translated
+from taskmedic.domain.arns import last_part
 from taskmedic.domain.errors import ActionFailed, AwsUnreachable, InputError
 from taskmedic.domain.triggers import DRILL_SOURCE
 from taskmedic_cli import executions, stack
-from taskmedic_cli.common import aws_options, clients_for
+from taskmedic_cli.common import aws_options, clients_for, stack_option
 
 ANSWER_WITHIN_S = 30.0
+# Members that a request by bearer secret may have and a manual start has not.
+ACTION_MEMBERS = frozenset({"messages", "incident_id", "cluster", "service"})
 
 
 def read_trigger(path: str) -> dict[str, Any]:
@@ -40,6 +43,24 @@ def read_trigger(path: str) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise InputError(f"{path} holds no JSON object", remedy="See events/ for a sample of each kind.")
     return given
+
+
+def as_new(given: dict[str, Any]) -> dict[str, Any]:
+    """``given`` with another task's or webhook's id: what was sent before would be told apart as a repeat.
+
+    Raises:
+        InputError: the event names no task.
+    """
+    if isinstance(given.get("event"), dict):
+        return {**given, "event": {**given["event"], "id": uuid.uuid4().hex}}
+    if "detail-type" not in given:
+        return given  # a start by hand, or by bearer secret, is new each time
+    detail = given.get("detail")
+    arn = detail.get("taskArn") if isinstance(detail, dict) else None
+    if not isinstance(arn, str) or "/" not in arn:
+        raise InputError("the event names no task to give another id", where="detail.taskArn")
+    renamed: dict[str, Any] = json.loads(json.dumps(given).replace(last_part(arn), uuid.uuid4().hex))
+    return renamed
 
 
 def put_event(clients: Clients, event: Mapping[str, Any]) -> str:
@@ -63,20 +84,25 @@ def put_event(clients: Clients, event: Mapping[str, Any]) -> str:
     return str(refused["EventId"])
 
 
-def post_webhook(url: str, secret: str, body: bytes, delivery_id: str) -> str:
-    """Posts ``body`` as PagerDuty does: signed with ``secret``, once; returns the execution's name.
+def is_action(given: Mapping[str, Any]) -> bool:
+    """Whether this is what an incident's button, a workflow or an orchestration posts, which sign nothing."""
+    return any(name in ACTION_MEMBERS or name.startswith("option.") for name in given)
+
+
+def signed(secret: str, body: bytes) -> dict[str, str]:
+    """The headers by which PagerDuty's V3 webhooks prove themselves."""
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {"User-Agent": "PagerDuty-Webhook/V3.0", "X-PagerDuty-Signature": f"v1={signature}"}
+
+
+def post_webhook(url: str, proof: Mapping[str, str], body: bytes) -> str:
+    """Posts ``body`` once, with ``proof`` among its headers; returns the execution's name.
 
     Raises:
         AwsUnreachable: nothing answers at ``url``.
         ActionFailed: the answer is no 2xx, or the webhook was taken and started nothing.
     """
-    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "PagerDuty-Webhook/V3.0",
-        "X-Webhook-Id": delivery_id,
-        "X-PagerDuty-Signature": f"v1={signature}",
-    }
+    headers = {"Content-Type": "application/json", "X-Webhook-Id": str(uuid.uuid4()), **proof}
     try:
         answer = urllib3.request("POST", url, body=body, headers=headers, timeout=16.0, retries=False)
     except urllib3.exceptions.HTTPError as error:
@@ -90,14 +116,14 @@ def post_webhook(url: str, secret: str, body: bytes, delivery_id: str) -> str:
         raise ActionFailed("the webhook was taken and started nothing", where=url, why=said) from error
 
 
-def start_from(clients: Clients, given: dict[str, Any], machine: str, stack_name: str) -> str:
+def start_from(clients: Clients, given: dict[str, Any], stack_name: str) -> str:
     """Sends the trigger and returns the ARN of its execution.
 
     Raises:
         InputError: it is none of the three kinds of trigger.
         ActionFailed: it was sent, and no execution was started.
     """
-    states = clients.get("stepfunctions")
+    states, machine = clients.get("stepfunctions"), stack.state_machine(clients, stack_name)
     if "detail-type" in given:
         event_id = put_event(clients, given)
         found = executions.find_by_input(
@@ -112,17 +138,21 @@ def start_from(clients: Clients, given: dict[str, Any], machine: str, stack_name
                 "failed deliveries are in its dead-letter queue.",
             )
         return found
-    if isinstance(given.get("event"), dict):
+    if isinstance(given.get("event"), dict) or is_action(given):
         place = stack.webhook(clients, stack_name)
         body = json.dumps(given, separators=(",", ":")).encode()
-        return executions.execution_arn(
-            machine, post_webhook(place.url, place.secret, body, str(uuid.uuid4()))
+        proof = (
+            signed(place.first("signing_secrets"), body)
+            if "event" in given
+            else {"Authorization": f"Bearer {place.first('bearer_secrets')}"}
         )
+        return executions.execution_arn(machine, post_webhook(place.url, proof, body))
     if "runbook" in given:
         return executions.start(states, machine, given)
     raise InputError(
         "the file is none of the three triggers",
-        why="an ECS event has `detail-type`, a PagerDuty webhook has `event`, a manual start has `runbook`",
+        why="an ECS event has `detail-type`, a PagerDuty webhook `event`, a button or workflow `messages` or "
+        "`incident_id`, a manual start `runbook`",
         remedy="See events/ for a sample of each.",
     )
 
@@ -131,27 +161,27 @@ def start_from(clients: Clients, given: dict[str, Any], machine: str, stack_name
 @click.argument("file")
 @click.option("--wait", is_flag=True, help="Wait until the execution ends; exit 1 when it fails.")
 @click.option("--timeout", type=float, default=900.0, show_default=True, help="Seconds to wait.")
-@click.option("--state-machine", help="ARN; default: the one whose name holds `remediation`.")
-@click.option("--stack-name", default=stack.DEFAULT_NAME, show_default=True, help="The deployed stack.")
+@click.option("--new", is_flag=True, help="With a new task or webhook id, so that it is no repeat.")
 @click.option("--json", "as_json", is_flag=True, help="The whole answer as JSON.")
+@stack_option
 @aws_options
 def send(
     file: str,
     wait: bool,
     timeout: float,
-    state_machine: str | None,
-    stack_name: str,
+    new: bool,
     as_json: bool,
+    stack_name: str,
     profile: str | None,
     region: str | None,
 ) -> None:
     """Sends FILE (- for stdin): an ECS event to the bus, a PagerDuty body to the webhook, or a manual start.
 
+    PagerDuty's webhooks go with a signature, what its buttons and workflows send with the bearer secret.
+
     An ECS event goes with the source taskmedic.drill, because only AWS may put events of the source aws.ecs.
     """
     given = read_trigger(file)
     clients = clients_for(profile, region)
-    states = clients.get("stepfunctions")
-    machine = state_machine or executions.machine_arn(states)
-    arn = start_from(clients, given, machine, stack_name)
-    executions.tell(states, arn, wait_s=timeout if wait else None, as_json=as_json)
+    arn = start_from(clients, as_new(given) if new else given, stack_name)
+    executions.tell(clients.get("stepfunctions"), arn, wait_s=timeout if wait else None, as_json=as_json)

@@ -39,8 +39,8 @@ class Stage:
     def __post_init__(self) -> None:
         self.states = self.clients.get("stepfunctions")
         self.ecs = self.clients.get("ecs")
-        self.machine = executions.machine_arn(self.states)
         self.outputs = stack.outputs(self.clients, stack.DEFAULT_NAME)
+        self.machine = self.outputs[stack.STATE_MACHINE]
 
     def follow(self, arn: str) -> Execution:
         """Tells the execution state by state until it ends."""

@@ -59,6 +59,33 @@ def test_a_pagerduty_body_is_signed_and_sent_to_the_webhook(taskmedic, cloud, tm
     assert ":execution:remediation:pd-" in shown(result)["execution_arn"]
 
 
+def test_an_event_sent_again_is_a_repeat_and_sent_as_new_it_is_none(taskmedic):
+    def decision(*words):
+        return shown(taskmedic("send", EVENTS / "ecs/exit-code.json", "--wait", "--json", *words))["output"]
+
+    assert [decision()["decision"], decision()["decision"]] == ["run", "skip"]
+    assert decision("--new")["decision"] == "run"
+
+
+def test_what_signs_nothing_is_sent_with_the_bearer_secret_once_there_is_one(taskmedic, cloud, aws, wait_for):
+    samples = sorted((EVENTS / "pagerduty").glob("action-*.json"))
+    with pytest.raises(InputError, match="no secret is stored in bearer_secrets"):
+        taskmedic("send", samples[0])
+    value = {"signing_secrets": [cloud.webhook_secret], "bearer_secrets": ["a-long-random-text"]}
+    aws("secretsmanager").put_secret_value(
+        SecretId=cloud.deployment.outputs["WebhookSecretArn"], SecretString=json.dumps(value)
+    )
+    receivers = [one for one in cloud.lambdas._workers if "ReceiveWebhook" in cloud.lambdas.function_of(one)]
+    for one in receivers:  # they may know the secret as it was
+        cloud.lambdas.kill_caller(one)
+    wait_for(lambda: not cloud.lambdas._workers.keys() & set(receivers))
+
+    started = [shown(taskmedic("send", path, "--json"))["execution_arn"] for path in samples]
+
+    assert len(samples) == 3
+    assert all(":execution:remediation:pd-" in arn for arn in started)
+
+
 def test_a_manual_start_is_started(taskmedic):
     result = taskmedic("send", EVENTS / "manual/list-nodes.json", "--wait")
 

@@ -120,32 +120,6 @@ def test_a_trigger_file_that_is_missing_is_named(tmp_path: Path) -> None:
         read_trigger(str(tmp_path / "gone.json"))
 
 
-class Machines:
-    """Answers ListStateMachines with the names it was given."""
-
-    def __init__(self, *names: str) -> None:
-        self._names = names
-
-    def get_paginator(self, _: str) -> Machines:
-        return self
-
-    def paginate(self) -> list[dict[str, object]]:
-        return [{"stateMachines": [{"name": name, "stateMachineArn": f"arn:{name}"} for name in self._names]}]
-
-
-def test_the_state_machine_is_found_by_its_name() -> None:
-    assert executions.machine_arn(Machines("other", "taskmedic-remediation")) == "arn:taskmedic-remediation"
-
-
-@pytest.mark.parametrize(
-    ("names", "complaint"),
-    [((), "is not deployed here"), (("a-remediation", "b-remediation"), "cannot tell which state machine")],
-)
-def test_no_state_machine_or_two_is_an_error_with_a_remedy(names: tuple[str, ...], complaint: str) -> None:
-    with pytest.raises(InputError, match=complaint):
-        executions.machine_arn(Machines(*names))
-
-
 def test_an_execution_whose_step_failed_has_not_succeeded() -> None:
     output = json.loads('{"steps": [{"outcome": "succeeded"}, {"outcome": "failed"}]}')
     assert not executions.succeeded(executions.Execution("arn", "SUCCEEDED", output))
