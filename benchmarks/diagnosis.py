@@ -104,15 +104,6 @@ class CountingAws:
     def get(self, *_: Any, **__: Any) -> CountingAws:
         return self
 
-    def get_paginator(self, _: str) -> CountingAws:
-        return self
-
-    def paginate(self, **_: Any) -> Any:
-        arns = list(self.tasks)
-        for at in range(0, TASKS, PER_PAGE):
-            self.calls["ListTasks"] += 1
-            yield {"taskArns": arns[at : at + PER_PAGE]}
-
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         name = "".join(part.capitalize() for part in operation.split("_"))
 
@@ -121,6 +112,11 @@ class CountingAws:
             return getattr(self, f"answer_{name}")(**request)
 
         return call
+
+    def answer_ListTasks(self, nextToken: str = "0", **_: Any) -> Any:  # noqa: N802, N803
+        after = int(nextToken) + PER_PAGE
+        page = {"taskArns": list(self.tasks)[after - PER_PAGE : after]}
+        return page | ({"nextToken": str(after)} if after < TASKS else {})
 
     def answer_DescribeTasks(self, tasks: list[str], **_: Any) -> Any:  # noqa: N802 - the operation's name
         return {"tasks": [self.tasks[arn] for arn in tasks], "failures": []}

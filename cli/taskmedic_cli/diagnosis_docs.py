@@ -96,10 +96,10 @@ def _words(category: Category) -> str:
 
 
 def _advice(category: Category) -> str:
-    """What is always advised, else everything; with plain words for what a message would name."""
-    always = [line for line in category.advice if not isinstance(line, Line)]
-    lines = always or [line.text for line in category.advice if isinstance(line, Line)]
-    return "<br>".join(Telling({}).tell(line) for line in lines)
+    """What is advised where the message names nothing, else everything; with plain words for the names."""
+    telling = Telling({})
+    every = (telling.tell(line.text) for line in category.advice if isinstance(line, Line))
+    return "<br>".join(telling.advise(category.advice) or every)
 
 
 def _cell(text: str) -> str:

@@ -48,6 +48,45 @@ class TestGrouping:
 
         assert len(self.group(stopped("a", reason.format("x:1")), stopped("b", reason.format("y:1")))) == 2
 
+    @pytest.mark.parametrize(
+        "reasons",
+        [
+            ("Quux failed: alpha", "Frobnicator broke: beta"),
+            (
+                "CannotCreateContainerError: the container has no name",
+                "CannotCreateContainerError: bad hostname",
+            ),
+            (
+                "EFS utils: mount.nfs4: Connection timed out fs-0123456789abcdef0",
+                "EFS utils: access denied by server while mounting fs-0123456789abcdef0",
+            ),
+            (
+                "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/a'",
+                "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/b'",
+            ),
+        ],
+    )
+    def test_another_cause_under_the_same_label_is_another_group(self, reasons: tuple[str, str]) -> None:
+        assert len(self.group(*(stopped(reason[:9], reason) for reason in reasons))) == 2
+
+    def test_another_reason_of_a_caller_of_stop_task_is_another_group(self) -> None:
+        tasks = [
+            stopped(why, why) | {"stopCode": "UserInitiated"} for why in ("hung", "too dear", "too dear")
+        ]
+
+        assert sorted(len(ids) for _, ids in self.group(*map(TaskBuilder, tasks))) == [1, 2]
+
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            "CannotStartContainerError: Bind for 0.0.0.0:{0} failed: port is already allocated",
+            "Host EC2 (instance i-0123456789abcde{0}) terminated.",
+            "InternalError: request 0f9e8d7c-6b5a-4938-2716-0514{0} of 10.0.{0}.7 failed after {0} ms",
+        ],
+    )
+    def test_ports_hosts_ids_and_numbers_do_not_make_another_cause(self, reason: str) -> None:
+        assert len(self.group(*(stopped(str(n), reason.format(n)) for n in (18, 29, 37)))) == 1
+
     def test_a_fault_comes_before_what_is_benign_and_many_before_few(self) -> None:
         groups = self.group(
             stopped("s1", SCALED),

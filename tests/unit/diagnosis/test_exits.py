@@ -53,6 +53,40 @@ def test_killed_after_the_stop_timeout_is_clean_up() -> None:
     assert exited(("app", 0), ("proxy", 137), **times).category == "app.exit_zero"
 
 
+@pytest.mark.parametrize(
+    ("stop_timeout", "lasted_s", "first"),
+    [(5, 6, "proxy"), (5, 4, "app"), (None, 28, "app"), (None, 31, "proxy"), (120, 40, "app")],
+)
+def test_the_stop_timeout_of_the_container_decides_what_was_clean_up(
+    stop_timeout: int | None, lasted_s: int, first: str
+) -> None:
+    definition = {"containerDefinitions": [{"name": "app", "stopTimeout": stop_timeout}, {"name": "proxy"}]}
+    times = {"stoppingAt": 1_772_600_760, "executionStoppedAt": 1_772_600_760 + lasted_s}
+
+    diagnosis = exited(
+        ("app", 137), ("proxy", 0), context=DiagnosisContext(task_definition=definition), **times
+    )
+
+    assert diagnosis.container == first
+
+
+def test_the_first_essential_container_ends_before_the_stop_begins() -> None:
+    # Given: as ECS writes it when an essential container exits: executionStoppedAt, stoppingAt, stoppedAt
+    times = {"executionStoppedAt": 1_772_600_760.1, "stoppingAt": 1_772_600_760.8, "stoppedAt": 1_772_600_764}
+
+    assert exited(("proxy", 0), ("app", 137), **times).container == "app"
+
+
+def test_a_job_beside_which_something_was_killed_is_never_benign() -> None:
+    # Given: no times, so nobody knows whether app was killed first or by ECS in the end
+    diagnosis = exited(("app", 137), ("side", 0))
+
+    assert not diagnosis.benign
+    assert diagnosis.confidence is not Confidence.HIGH
+    assert any("was killed (137)" in line for line in diagnosis.advice)
+    assert exited(("app", 0), ("side", 143)).benign
+
+
 def test_a_helper_that_failed_is_not_why_an_essential_container_ended() -> None:
     # Given: the task definition says that only app is essential
     definition = {"containerDefinitions": [{"name": "helper", "essential": False}, {"name": "app"}]}

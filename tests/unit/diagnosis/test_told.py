@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from tests.unit.diagnosis.builders import TaskBuilder, a_task
 from tests.unit.diagnosis.wordings import WORDINGS
 
 from taskmedic.domain.diagnosis import CATEGORIES, DiagnosisContext, EarlierStop, Evidence, diagnose
-from taskmedic.domain.diagnosis.catalogue import PLAIN_WORDS, Category, fields_of
+from taskmedic.domain.diagnosis.catalogue import PLAIN_WORDS, Category, Telling, fields_of
+from taskmedic.domain.diagnosis.facts import SOURCES
 from taskmedic.domain.diagnosis.logs import last_error
 
 NOW = datetime(2026, 3, 4, 5, 0, tzinfo=UTC)
@@ -27,11 +30,33 @@ DENIED_SECRET = (
 @pytest.mark.parametrize("category", CATEGORIES.values(), ids=lambda category: category.label)
 def test_every_category_says_what_to_do_and_speaks_only_of_known_facts(category: Category) -> None:
     conditional = {"endpoint_policy", "repository_policy", "exit_advice", "of_service", "of_job", "killed"}
-    conditional |= {"reason_code", "missing_resource"}
+    conditional |= {"reason_code", "missing_resource", "ecr", "other_registry", "kms"}
 
     assert category.advice
     assert category.meaning.endswith(".")
     assert fields_of(category) <= set(PLAIN_WORDS) | conditional
+
+
+@pytest.mark.parametrize("category", CATEGORIES.values(), ids=lambda category: category.label)
+def test_every_fact_that_a_category_speaks_of_has_a_source(category: Category) -> None:
+    elsewhere = {"exit_code", "exit_meaning", "exit_advice", "other_registry", "said"}
+
+    assert fields_of(category) <= SOURCES | elsewhere
+
+
+@pytest.mark.parametrize("category", CATEGORIES.values(), ids=lambda category: category.label)
+def test_where_the_message_names_nothing_the_plain_words_fit(category: Category) -> None:
+    telling = Telling({})
+    for line in (
+        telling.tell(category.title),
+        telling.tell(category.cause),
+        *telling.advise(category.advice),
+    ):
+        words = line.lower().split()
+        doubled = [pair for pair in pairwise(words) if pair[0] == pair[1]]
+
+        assert not doubled, line
+        assert not re.search(r"\b(?:the|an?|no|code) (?:the|an?)\b|\bthe action the\b", line), line
 
 
 @pytest.mark.parametrize("category", list(WORDINGS))
@@ -100,6 +125,26 @@ def test_texts_are_whole_sentences_without_placeholders(category: str) -> None:
         ),
         ("unable to retrieve secret from asm: did not contain json key password_2", ["password_2"]),
         ("service (a) insufficient memory: no container instance met all of its requirements", ["memory"]),
+        (
+            "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/orders-task' that was given",
+            ["Role cannot be assumed: arn:aws:iam::123456789012:role/orders-task"],
+        ),
+        (
+            (
+                "unable to retrieve secret from asm: AccessDeniedException: not authorized to perform: "
+                "kms:Decrypt on resource: arn:aws:kms:eu-west-1:123456789012:key/0aa1-bb22"
+            ),
+            ["kms:Decrypt on arn:aws:kms:eu-west-1:123456789012:key/0aa1-bb22"],
+        ),
+        (
+            (
+                "unable to retrieve secret from asm: failed to fetch secret arn:aws:secretsmanager:eu-west-1:"
+                "123456789012:secret:db-AbCdEf: AccessDeniedException: Access to KMS is not allowed"
+            ),
+            ["secret:db-AbCdEf", "kms:Decrypt on the KMS key that encrypts it"],
+        ),
+        ("unable to download env file with key prod/orders.env from bucket acme", ["prod/orders.env"]),
+        ("Frobnication quuxed", ['Its reason reads: "Frobnication quuxed".']),
     ],
 )
 def test_the_advice_names_what_the_message_names(reason: str, names: list[str]) -> None:
@@ -130,6 +175,71 @@ def test_what_the_message_does_not_name_is_taken_from_the_task_and_its_definitio
 
     assert "/ecs/orders" in diagnosis.title
     assert any("orders-exec" in line for line in diagnosis.advice)
+
+
+def test_the_roles_of_the_task_definition_are_named_where_the_message_names_none() -> None:
+    definition = {
+        "taskRoleArn": "arn:aws:iam::1:role/orders-task",
+        "executionRoleArn": "arn:aws:iam::1:role/exec",
+    }
+    task = a_task().stopped("IAM trust relationship has been misconfigured or changed")
+
+    diagnosis = diagnose(task, DiagnosisContext(task_definition=definition))
+
+    assert diagnosis.title.endswith("arn:aws:iam::1:role/orders-task or arn:aws:iam::1:role/exec")
+
+
+class TestAdviceOnARefusedPull:
+    REFUSED = "CannotPullContainerError: pull access denied for {}, repository does not exist"
+
+    def advice(self, text: str, **container: str) -> str:
+        return " ".join(diagnose(a_task().stopped(text).container("app", **container)).advice)
+
+    def test_iam_is_not_in_play_at_another_registry(self) -> None:
+        advice = self.advice(self.REFUSED.format("acme/orders"))
+
+        assert "Allow" not in advice
+        assert "repositoryCredentials" in advice
+
+    def test_repository_credentials_are_not_in_play_in_ecr(self) -> None:
+        image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/orders:1"
+
+        advice = self.advice("CannotPullContainerError: no basic auth credentials", image=image)
+
+        assert "AmazonECSTaskExecutionRolePolicy" in advice
+        assert "repositoryCredentials" not in advice
+
+
+@pytest.mark.parametrize(
+    ("task", "source"),
+    [
+        (a_task().stopped("Quux failed: alpha", "TaskFailedToStart"), "stoppedReason"),
+        (
+            a_task().stopped("Task failed").container("app", reason="Quux failed: alpha"),
+            "containers[app].reason",
+        ),
+    ],
+)
+def test_a_reason_that_no_rule_knows_is_shown(task: TaskBuilder, source: str) -> None:
+    diagnosis = diagnose(task)
+
+    assert (diagnosis.category, diagnosis.rests_on) == ("unknown.generic", source)
+    assert '"Quux failed: alpha"' in diagnosis.cause
+
+
+def test_terminal_sequences_and_lone_surrogates_come_out_as_printable_text() -> None:
+    nasty = "Quux \x1b[31mfailed\x1b]0;title\x07 \ud800\x07"
+    task = a_task().stopped(nasty).container("app\x1b[2J", reason=nasty) | {"group": "service:\ud800x"}
+
+    shown = diagnose(
+        task, DiagnosisContext(log_tail={"app": (f"ERROR {nasty}",)}, notes=(Evidence("n", nasty),))
+    )
+
+    text = str(shown)
+    text.encode()
+    assert all(line.text.isprintable() for line in shown.evidence)
+    assert "\x1b" not in shown.cause + shown.title + shown.container
+    assert "Quux failed" in shown.cause
 
 
 def test_an_arn_that_a_terminal_has_broken_is_whole_in_the_advice() -> None:
@@ -302,6 +412,20 @@ class TestCrashLoop:
         (["2026-03-04 ERROR [main] cannot start", "done"], "2026-03-04 ERROR [main] cannot start"),
         (["TypeError: x is not a function", "    at f (/a.js:1:1)"], "TypeError: x is not a function"),
         (["ERROR cannot start", "    at error (/a.js:1:1)"], "ERROR cannot start"),
+        (
+            ["ERROR could not connect", "Error reporting enabled", "Failure rate: 0"],
+            "ERROR could not connect",
+        ),
+        (["Segmentation fault (core dumped)"], "Segmentation fault (core dumped)"),
+        (["run.sh: line 3:     7 Killed   ./app"], "run.sh: line 3:     7 Killed   ./app"),
+        (["Killed"], "Killed"),
+        (["thread 'main' panicked at src/main.rs:1:", "note: x"], "thread 'main' panicked at src/main.rs:1:"),
+        (["bash: foo: command not found"], "bash: foo: command not found"),
+        (["npm ERR! code ELIFECYCLE"], "npm ERR! code ELIFECYCLE"),
+        (["a.rb:1:in `x': none (NameError)"], "a.rb:1:in `x': none (NameError)"),
+        (["time=1 level=error msg=full"], "time=1 level=error msg=full"),
+        (["\x1b[31mERROR\x1b[0m cannot start"], "ERROR cannot start"),
+        (["ErrorHandler installed", "Killed 3 idle workers"], ""),
         (["listening on 8080"], ""),
         ([], ""),
     ],

@@ -18,4 +18,6 @@ def printable(text: str) -> str:
 
     A lone surrogate, which no encoding takes, becomes U+FFFD.
     """
+    if text.isprintable():
+        return text
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", _ESCAPES.sub("", text)))

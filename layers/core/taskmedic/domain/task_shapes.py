@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from taskmedic.domain.errors import InputError, NotAStoppedTask
+from taskmedic.domain.printable import printable
 from taskmedic.domain.task_record import (
     LIFECYCLE,
     STOP_TIMES,
@@ -124,7 +125,7 @@ def _folded(document: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return printable(value) if isinstance(value, str) else ""
 
 
 def _maps(value: Any) -> Iterable[Mapping[Any, Any]]:
@@ -200,7 +201,7 @@ def _must_have_stopped(record: TaskRecord, keys: Mapping[str, Any]) -> None:
     if status:
         why = f"its lastStatus is {record.last_status[:40]!r}"
     else:
-        names = ", ".join(sorted(keys)[:6])[:120] or "nothing"
+        names = printable(", ".join(sorted(keys)[:6])[:120]) or "nothing"
         why = f"it has neither lastStatus nor stopCode nor stoppedReason, but {names}"
     raise NotAStoppedTask(
         "this is not a stopped task",

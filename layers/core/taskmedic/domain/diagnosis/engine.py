@@ -14,21 +14,22 @@ from functools import cache
 from typing import Any
 
 from taskmedic.domain.diagnosis.catalogue import CATEGORIES, Telling, fields_of
-from taskmedic.domain.diagnosis.culprit import container_meant
+from taskmedic.domain.diagnosis.culprit import SIGKILL_CODE, container_meant
+from taskmedic.domain.diagnosis.evidence import evidence_of
 from taskmedic.domain.diagnosis.exits import exit_in_text, first_to_exit, meaning_of
 from taskmedic.domain.diagnosis.facts import facts_of
+from taskmedic.domain.diagnosis.kind import kind_of
 from taskmedic.domain.diagnosis.logs import last_error
 from taskmedic.domain.diagnosis.model import Confidence, Diagnosis, DiagnosisContext, Evidence
 from taskmedic.domain.diagnosis.rules import RULES, Rank, Rule
 from taskmedic.domain.diagnosis.rules.cut_off import CutWordings
 from taskmedic.domain.diagnosis.rules.orchestration import REQUEST_RULES
-from taskmedic.domain.diagnosis.text import Message
+from taskmedic.domain.diagnosis.text import Message, in_one_line
 from taskmedic.domain.masking import mask
 from taskmedic.domain.task_record import ContainerRecord, TaskRecord
 from taskmedic.domain.task_shapes import read_task
 
-EVIDENCE_CHARS = 600
-LOG_LINES = 5
+SAID_CHARS, SHOWN_CHARS = 1000, 300
 CRASH_LOOP_STOPS = 3
 CRASH_LOOP_WINDOW = timedelta(minutes=15)
 
@@ -91,9 +92,17 @@ def _verdict_without_words(record: TaskRecord, context: DiagnosisContext) -> Ver
     if record.stopped_reason and record.last_status.upper() == "RUNNING":
         # Still running and told to stop, in words that are none of ECS's: the caller of StopTask chose them.
         return Verdict("user.stopped", Confidence.MEDIUM, said)
-    if not record.stopped_reason:
-        said = Evidence("stopCode", record.stop_code or "AWS gives neither reason nor code")
-    return Verdict("unknown.generic", Confidence.LOW, said)
+    return Verdict("unknown.generic", Confidence.LOW, _unread_reason(record))
+
+
+def _unread_reason(record: TaskRecord) -> Evidence:
+    """The reason that no rule knows: a container's tells more than the task's."""
+    for index, container in enumerate(record.containers):
+        if container.reason:
+            return Evidence(f"containers[{container.name or index}].reason", container.reason)
+    if record.stopped_reason:
+        return Evidence("stoppedReason", record.stopped_reason)
+    return Evidence("stopCode", record.stop_code or "AWS gives neither reason nor code")
 
 
 def _by_text(record: TaskRecord) -> tuple[Rule, Message] | None:
@@ -174,8 +183,12 @@ def _wanted(label: str) -> frozenset[str]:
 
 def _told(record: TaskRecord, context: DiagnosisContext, verdict: Verdict) -> Diagnosis:
     category = CATEGORIES[verdict.category]
-    facts = facts_of(_wanted(verdict.category), verdict.message, record, verdict.container, context)
+    wanted = _wanted(verdict.category)
+    facts = facts_of(wanted, verdict.message, record, verdict.container, context)
     facts |= _exit_facts(verdict.container)
+    said = _said(record, verdict)
+    if said and "said" in wanted:
+        facts["said"] = f'Its reason reads: "{mask(said)[:SHOWN_CHARS]}".'
     error = _last_error(context, verdict.container)
     telling = Telling(facts)
     loop = "" if category.benign else _crash_loop(record, context)
@@ -189,17 +202,30 @@ def _told(record: TaskRecord, context: DiagnosisContext, verdict: Verdict) -> Di
     return Diagnosis(
         task_arn=record.task_arn,
         category=verdict.category,
-        benign=category.benign or (verdict.category == "app.exit_zero" and not record.of_service),
+        benign=category.benign or _finished_job(record, verdict),
         confidence=verdict.confidence,
         title=telling.tell(category.title),
         cause=cause,
         advice=advice,
-        evidence=_evidence(record, context, verdict, loop),
+        evidence=evidence_of(record, context, verdict.basis, loop),
         container=verdict.container.name if verdict.container else "",
         service=record.service,
         revision=record.revision,
         rule=verdict.rule,
+        kind=kind_of(category, verdict.container, facts, said),
     )
+
+
+def _said(record: TaskRecord, verdict: Verdict) -> str:
+    """The reason in AWS's words that the verdict is about, else the task's; "" when AWS gives none."""
+    of_text = verdict.basis.source.lower().endswith("reason")
+    return in_one_line(verdict.basis.text if of_text else record.stopped_reason)[:SAID_CHARS]
+
+
+def _finished_job(record: TaskRecord, verdict: Verdict) -> bool:
+    """A job ended with 0, and nothing was killed: beside a 137 nobody knows which was first."""
+    killed = any(container.exit_code == SIGKILL_CODE for container in record.containers)
+    return verdict.category == "app.exit_zero" and not record.of_service and not killed
 
 
 def _exit_facts(container: ContainerRecord | None) -> dict[str, str]:
@@ -241,34 +267,3 @@ def _crash_loop(record: TaskRecord, context: DiagnosisContext) -> str:
 
 def _benign(label: str) -> bool:
     return label in CATEGORIES and CATEGORIES[label].benign
-
-
-def _evidence(
-    record: TaskRecord, context: DiagnosisContext, verdict: Verdict, loop: str
-) -> tuple[Evidence, ...]:
-    """The deciding line first, then what else the task says, then what was collected. Secrets are masked."""
-    lines = [verdict.basis]
-    lines += [
-        Evidence(f"containers[{c.name or index}].reason", c.reason)
-        for index, c in enumerate(record.containers)
-        if c.reason
-    ]
-    lines.append(Evidence("stoppedReason", record.stopped_reason))
-    lines.append(Evidence("stopCode", record.stop_code))
-    lines += [
-        Evidence(f"containers[{c.name or index}].exitCode", str(c.exit_code))
-        for index, c in enumerate(record.containers)
-        if c.exit_code is not None
-    ]
-    lines.append(Evidence("earlier stops", loop))
-    lines += [Evidence("task definition", change) for change in context.changes]
-    for name, tail in context.log_tail.items():
-        lines += [Evidence(f"log of {name}", line) for line in tail[-LOG_LINES:]]
-    lines += context.notes
-    seen: dict[tuple[str, str], Evidence] = {}
-    for line in lines:
-        text = mask(" ".join(line.text[: EVIDENCE_CHARS * 4].split()))
-        if text:
-            cut = text if len(text) <= EVIDENCE_CHARS else text[: EVIDENCE_CHARS - 1] + "…"
-            seen.setdefault((line.source, cut), Evidence(line.source, cut))
-    return tuple(seen.values())

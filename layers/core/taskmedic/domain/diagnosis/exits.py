@@ -7,13 +7,14 @@ is a process that ended by itself.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from taskmedic.domain.diagnosis.facts import container_definition
 from taskmedic.domain.diagnosis.model import DiagnosisContext
-from taskmedic.domain.task_record import ContainerRecord, TaskRecord
+from taskmedic.domain.task_record import STOP_TIMES, ContainerRecord, TaskRecord
 
 CLEAN_UP = frozenset({0, 137, 143})
 DEFAULT_STOP_TIMEOUT_S = 30
@@ -98,14 +99,13 @@ def first_to_exit(record: TaskRecord, context: DiagnosisContext) -> ContainerRec
     """The container that most likely stopped first; None when none has an exit code.
 
     A container that ended by itself comes before one with the marks of clean-up, an essential one before a
-    helper. Killed (137) counts as clean-up when the stop lasted as long as a stopTimeout, or when another
-    container ended with 0.
+    helper. Killed (137) may be clean-up only when the stop lasted as long as the container's stopTimeout.
     """
     ended = [c for c in record.containers if c.exit_code is not None]
     essential = [c for c in ended if container_definition(context, c).get("essential", True) is not False]
     for group in (essential, ended):
         if group:
-            return min(group, key=lambda c: _lateness(c, record))
+            return min(group, key=lambda c: _lateness(c, record, context))
     return None
 
 
@@ -115,19 +115,28 @@ def exit_in_text(reason: str) -> ContainerRecord | None:
     return ContainerRecord(name="", exit_code=int(found[1])) if found else None
 
 
-def _lateness(container: ContainerRecord, record: TaskRecord) -> int:
+def _lateness(container: ContainerRecord, record: TaskRecord, context: DiagnosisContext) -> int:
     code = container.exit_code
     if code not in CLEAN_UP:
         return 0
-    if code == 137 and _stop_was_quick(record):
+    if code == 137 and _stop_lasted(record) < _stop_timeout(container, context):
         return 1  # nobody had the time to send SIGKILL after SIGTERM: it was killed from outside
     if code == 0:
         return 2
     return 3 if code == 137 else 4
 
 
-def _stop_was_quick(record: TaskRecord) -> bool:
-    stopping, ended = record.time("stoppingAt"), record.time("executionStoppedAt")
-    if stopping is None or ended is None:
-        return False
-    return 0 <= (ended - stopping).total_seconds() < DEFAULT_STOP_TIMEOUT_S - 5
+def _stop_timeout(container: ContainerRecord, context: DiagnosisContext) -> float:
+    """Seconds from ECS's SIGTERM to its SIGKILL."""
+    seconds = container_definition(context, container).get("stopTimeout")
+    return seconds if isinstance(seconds, int | float) else DEFAULT_STOP_TIMEOUT_S
+
+
+def _stop_lasted(record: TaskRecord) -> float:
+    """Seconds that the stop lasted at the most; infinite when that is not known.
+
+    executionStoppedAt is when the first essential container ended, which is before stoppingAt when that is
+    why the task stops. stoppedAt comes after the last container, on Fargate some seconds after.
+    """
+    times = [at for name in STOP_TIMES if (at := record.time(name))]
+    return (max(times) - min(times)).total_seconds() if len(times) > 1 else math.inf

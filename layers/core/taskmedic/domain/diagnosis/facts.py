@@ -7,7 +7,7 @@ beginning of a long message is searched, since AWS's own end after a few kilobyt
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from taskmedic.domain.arns import last_part
@@ -27,7 +27,9 @@ _PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
             r"perform:? {0,2}([a-z0-9\-]{2,30}:[a-z*]{3,60})",
             r"\b((?:ecr|secretsmanager|ssm|kms|logs|s3|ec2|elasticfilesystem):[a-z]{3,60})",
         ),
+        "command": (r"exec:? [\"\\']{1,6}([^\"\\']{1,300})", r"\bstat ([^\s:]{1,300})"),
         "dependency": (r"dependency \[([^\]]{1,255})\]", r"depends on (?:container )?\"?([\w\-]{1,255})"),
+        "env_file": (r"with key ([^\s,]{1,1024}) from", r"(arn:aws[\w\-]{0,12}:s3:::[^\s,;\"']{1,500})"),
         "file_system": (r"\b(fs-[0-9a-f]{8,40})",),
         "image": (
             rf"(\d{{12}}\.dkr\.ecr\.[\w\-]{{4,30}}\.[\w.]{{5,30}}/{_IMAGE})",
@@ -40,6 +42,7 @@ _PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
         ),
         "instance": (r"\b(i-[0-9a-f]{8,17})\b",),
         "json_key": (r"json key ([\w.\-/]{1,255})",),
+        "key": (r"(arn:aws[\w\-]{0,12}:kms:[\w\-]{0,30}:\w{0,12}:(?:key|alias)/[\w/\-]{1,256})",),
         "log_group": (r"log-group:([\w./#\-]{1,512})", r"log group '?([\w./#\-]{0,500}/[\w./#\-]{1,500})"),
         "missing_resource": (
             r"insufficient ([a-z]{2,20}(?: units)?)",
@@ -47,16 +50,14 @@ _PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
             r"already using a (port)\b",
         ),
         "path": (
-            r"exec:? [\"\\']{1,6}([^\"\\']{1,300})",
             r"rootfs at [\"\\']{1,6}([^\"\\']{1,300})",
-            r"\bstat ([^\s:]{1,300})",
             r"mount(?:ing)? [\"\\']{1,6}([^\"\\']{1,300})",
             r"chown ([^\s:]{1,300})",
         ),
         "port": (r"(?:0\.0\.0\.0|\[::\]|127\.0\.0\.1):(\d{1,5})", r"\bport (\d{1,5})\b"),
         "reason_code": (r"due to \(reason ([^)]{1,200})\)?",),
         "registry": (r"https?://([\w.\-]{3,255})", r"dial tcp:? (?:lookup )?([\w.\-]{3,255})"),
-        "resource": (r"resource:? (arn:[^\s,;\"']{10,500})", r"(arn:aws[\w\-]{0,12}:s3:::[^\s,;\"']{1,500})"),
+        "resource": (r"resource:? (arn:[^\s,;\"']{10,500}|\*)",),
         "role": (
             r"assumed-role/([\w+=,.@\-]{1,64})",
             r"(arn:aws[\w\-]{0,12}:iam::\w{0,12}:role/[\w+=,.@\-/]{1,512})",
@@ -68,18 +69,25 @@ _PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
         ),
         "subnet": (r"\b(subnet-[0-9a-f]{8,40})",),
         "target_group": (r"targetgroup/([\w\-]{1,64})", r"target-group ([\w\-]{1,64})\)"),
+        "trusted_role": (
+            r"(arn:aws[\w\-]{0,12}:iam::[\w*]{0,12}:role/[\w+=,.@\-/]{1,512})",
+            r"assume (?:the )?(?:[a-z]{1,20} ){0,3}role:? [\"']([\w+=,.@\-/]{1,512})",
+        ),
         "user": (r"unable to find (?:user|group) ([^\s:]{1,64})",),
     }.items()
 }
 _PREFIXES = {"port": "port ", "target_group": "target group "}
+# Facts that are only so or not so: known when the text has one of the words.
 _PHRASES = {
-    "endpoint_policy": "endpoint policy allows",
-    "repository_policy": "no resource-based policy",
+    "ecr": ("dkr.ecr", "ecr:", "ecr registry", "ECR"),
+    "endpoint_policy": ("endpoint policy allows",),
+    "kms": ("KMS", "kms:", "ciphertext refers"),
+    "repository_policy": ("no resource-based policy",),
 }
 
 
 def facts_of(
-    wanted: Iterable[str],
+    wanted: Collection[str],
     message: Message | None,
     record: TaskRecord,
     container: ContainerRecord | None,
@@ -94,12 +102,14 @@ def facts_of(
         value = _from_text(name, text) or _from_record(name, record, container, context)
         if value:
             facts[name] = mask(value)
+    if "other_registry" in wanted and "image" in facts and "ecr" not in facts:
+        facts["other_registry"] = "yes"
     return facts
 
 
 def _from_text(name: str, text: str) -> str:
-    if name in _PHRASES:
-        return _PHRASES[name] if _PHRASES[name] in text else ""
+    if any(words in text for words in _PHRASES.get(name, ())):
+        return "yes"
     for pattern in _PATTERNS.get(name, ()):
         if found := pattern.search(text):
             return _PREFIXES.get(name, "") + found[1].rstrip(".:,;)(")
@@ -126,6 +136,17 @@ def _container_image(record: TaskRecord, container: ContainerRecord | None, _: D
 def _execution_role(record: TaskRecord, __: ContainerRecord | None, context: DiagnosisContext) -> str:
     role = last_part(str((context.task_definition or {}).get("executionRoleArn") or ""))
     return role or ("the role of the container instance" if record.launch_type == "EC2" else "")
+
+
+def _in_ecr(record: TaskRecord, container: ContainerRecord | None, context: DiagnosisContext) -> str:
+    return "yes" if ".dkr.ecr" in _container_image(record, container, context) else ""
+
+
+def _trusted_roles(_: TaskRecord, __: ContainerRecord | None, context: DiagnosisContext) -> str:
+    """Both, since ECS does not always say which one it could not assume."""
+    definition = context.task_definition or {}
+    roles = [str(definition.get(name) or "") for name in ("taskRoleArn", "executionRoleArn")]
+    return " or ".join(dict.fromkeys(filter(None, roles)))
 
 
 def _log_group(_: TaskRecord, container: ContainerRecord | None, context: DiagnosisContext) -> str:
@@ -173,6 +194,7 @@ def _killed(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext)
 
 _FROM_RECORD: Mapping[str, Callable[[TaskRecord, ContainerRecord | None, DiagnosisContext], str]] = {
     "container": _container_name,
+    "ecr": _in_ecr,
     "image": _container_image,
     "instance": _instance,
     "killed": _killed,
@@ -184,7 +206,11 @@ _FROM_RECORD: Mapping[str, Callable[[TaskRecord, ContainerRecord | None, Diagnos
     "role": _execution_role,
     "service": _service,
     "subnet": _subnet,
+    "trusted_role": _trusted_roles,
 }
+
+# The facts that have a source here.
+SOURCES = frozenset({*_PATTERNS, *_PHRASES, *_FROM_RECORD})
 
 
 def container_definition(context: DiagnosisContext, container: ContainerRecord | None) -> Mapping[str, Any]:

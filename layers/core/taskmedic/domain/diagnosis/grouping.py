@@ -28,7 +28,7 @@ class Group:
 
 
 def grouped(diagnosed: Iterable[tuple[TaskRecord, Diagnosis]]) -> list[Group]:
-    """Groups by cluster, service or task group, revision and what the diagnosis says.
+    """Groups by cluster, service or task group, revision and cause.
 
     Faults come before what is benign, then the larger group, then the newer one.
     """
@@ -38,9 +38,7 @@ def grouped(diagnosed: Iterable[tuple[TaskRecord, Diagnosis]]) -> list[Group]:
             record.cluster_arn,
             record.group,
             record.revision,
-            diagnosis.category,
-            diagnosis.container,
-            diagnosis.title,
+            diagnosis.kind,
         )
         members.setdefault(key, []).append((record, diagnosis))
     groups = []

@@ -61,7 +61,7 @@ class Diagnosis:
 
     ``category`` is a label of the taxonomy (docs/diagnosis.md); ``benign`` means that nothing needs to be
     done; ``container`` is the container that failed first, "" when none did; ``rule`` is the rule that
-    decided, "" when stop code or exit codes did.
+    decided, "" when stop code or exit codes did; ``kind`` is the same for tasks that stopped for one cause.
     """
 
     task_arn: str
@@ -76,6 +76,7 @@ class Diagnosis:
     service: str = ""
     revision: str = ""
     rule: str = ""
+    kind: str = ""
 
     @property
     def family(self) -> str:

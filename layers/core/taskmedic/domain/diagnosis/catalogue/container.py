@@ -13,6 +13,7 @@ CONTAINER = (
         "Container not created: {container}",
         "The container runtime refused the container's configuration.",
         ("Read the reason below: it names the field of the task definition that is refused.", _ROLL_BACK),
+        many_causes=True,
     ),
     Category(
         "container.create_failed.disk_full",
@@ -30,6 +31,7 @@ CONTAINER = (
         "Volume not prepared for {container}",
         "The runtime could not prepare a volume or mount of the container.",
         ("Check the owner and the permissions of {path} on the host or file system.", _ROLL_BACK),
+        many_causes=True,
     ),
     Category(
         "container.start_failed",
@@ -37,12 +39,13 @@ CONTAINER = (
         "Container not started: {container}",
         "The container runtime could not start the container; the text does not say why.",
         ("Fetch the container's full reason with `aws ecs describe-tasks`.", _ROLL_BACK),
+        many_causes=True,
     ),
     Category(
         "container.start_failed.entrypoint",
         "The entry point or command is missing, not executable, or built for another CPU.",
-        "Entry point cannot be run in {container}: {path}",
-        "{path} does not exist in the image, is not executable, or is built for another CPU architecture.",
+        "Entry point cannot be run in {container}: {command}",
+        "{command} does not exist in the image, is not executable, or is built for another CPU architecture.",
         (
             "Check entryPoint and command of the task definition: a list of words, not one string.",
             (
@@ -67,6 +70,7 @@ CONTAINER = (
             "Check readonlyRootFilesystem: a mount point must already exist in a read-only image.",
             _ROLL_BACK,
         ),
+        many_causes=True,
     ),
     Category(
         "container.start_failed.user",
@@ -79,7 +83,7 @@ CONTAINER = (
         "container.start_failed.port",
         "The host port is taken.",
         "Port in use on the host: {port}",
-        "{port} of the host is taken by another container or process.",
+        "{port} is taken by another container or process of the host.",
         (
             "Use a dynamic host port (hostPort 0) behind a load balancer, or network mode awsvpc.",
             "Look on {instance} for what holds {port}: often the former task, still stopping.",
@@ -97,6 +101,7 @@ CONTAINER = (
             ),
             "Drain and replace the instance if others of its kind work.",
         ),
+        many_causes=True,
     ),
     Category(
         "container.runtime_timeout",
@@ -235,6 +240,11 @@ APP = (
                 "A service's container must not end: check that the process stays in the foreground (no "
                 "daemon, no shell "
                 "script that returns).",
+            ),
+            Line(
+                "killed",
+                "Another container was killed (137). If that came first, it is the cause: look at its "
+                "memory. If ECS killed it after the stopTimeout, it ignored SIGTERM.",
             ),
             Line("of_job", "Nothing to do if this is a job. If more was expected of it, read its log."),
             Line("of_service", "If it is only a helper, set `essential` to false for it."),

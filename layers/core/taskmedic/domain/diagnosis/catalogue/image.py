@@ -9,7 +9,7 @@ IMAGE = (
         "image_pull.not_found",
         "The repository, tag or pinned digest does not exist.",
         "Image not found: {image}",
-        "The registry has no {image}. A tag that was overwritten, expired or never pushed looks the same; "
+        "{image} is not in the registry. A tag that was overwritten, expired or never pushed looks the same; "
         "ECS pins a tag "
         "to the digest it had when the deployment began.",
         (
@@ -22,9 +22,8 @@ IMAGE = (
         "image_pull.auth",
         "The registry refused the pull: permission, credentials or a policy.",
         "Image pull refused: {image}",
-        "The registry refused to hand out {image} to {role}. A private repository that does not exist is "
-        "refused in the "
-        "same words.",
+        "The registry refused to hand out {image}. A private repository that does not exist is refused in "
+        "the same words.",
         (
             Line(
                 "endpoint_policy",
@@ -34,13 +33,23 @@ IMAGE = (
                 "repository_policy",
                 "The repository's policy does not let this account in: allow {action} there.",
             ),
-            (
-                "Allow {role} the action {action} on {resource}; AmazonECSTaskExecutionRolePolicy has what "
-                "ECR "
-                "needs."
+            Line(
+                "action",
+                "Allow {role} {action} on {resource}; AmazonECSTaskExecutionRolePolicy has what ECR needs.",
+            ),
+            Line(
+                "",
+                "If it is in ECR, allow {role} what AmazonECSTaskExecutionRolePolicy holds; a repository of "
+                "another account must let this one in.",
+                unless=("action", "other_registry"),
             ),
             "Check that {image} is spelled as the registry spells it.",
-            "For a private registry outside ECR, set repositoryCredentials to a secret with a valid login.",
+            Line(
+                "",
+                "For a private registry outside ECR, set repositoryCredentials to a secret with a valid "
+                "login.",
+                unless=("ecr",),
+            ),
         ),
     ),
     Category(
@@ -108,5 +117,6 @@ IMAGE = (
             "Check in this order: the image exists, the role may pull it, the network reaches the registry.",
             "If it happened once only, start the task again.",
         ),
+        many_causes=True,
     ),
 )

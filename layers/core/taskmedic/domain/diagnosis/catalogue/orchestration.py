@@ -80,9 +80,10 @@ DEPLOYMENT = (
         "user.stopped",
         "A person or a program called StopTask.",
         "Stopped on request",
-        "Somebody, or a tool, called StopTask for this task.",
+        "Somebody, or a tool, called StopTask for this task. {said}",
         ("Nothing. CloudTrail's StopTask event says who it was.",),
         benign=True,
+        many_causes=True,
     ),
 )
 
@@ -152,6 +153,7 @@ PLATFORM = (
             "Start the task again.",
             "If it repeats, look at AWS Health for the Region, and open a support case with the task's ARN.",
         ),
+        many_causes=True,
     ),
     Category(
         "exec_agent.failed",
@@ -162,12 +164,13 @@ PLATFORM = (
             "Check the task role's ssmmessages permissions and its route to the ssmmessages endpoint.",
             "Run `taskmedic check` on the container.",
         ),
+        many_causes=True,
     ),
     Category(
         "unknown.generic",
         "Nothing that was said names the cause.",
         "Cause not known",
-        "AWS says only that the task stopped. What would tell the cause is missing or was cut off.",
+        "{said} What would tell the cause is missing, was cut off, or is worded in a way not known here.",
         (
             (
                 "Fetch each container's reason and exit code: `aws ecs describe-tasks`, within an hour of "
@@ -177,6 +180,7 @@ PLATFORM = (
             "Read the service's events around the stop: `aws ecs describe-services`.",
             "Read the last log lines of the containers.",
         ),
+        many_causes=True,
     ),
 )
 

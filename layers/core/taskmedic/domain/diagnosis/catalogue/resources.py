@@ -15,12 +15,23 @@ SECRETS = (
                 "endpoint_policy",
                 "The VPC endpoint's policy refuses it: allow {action} there, not in the role.",
             ),
-            (
-                "Allow {role} the action {action} on {secret} (the full ARN, with its six-character suffix "
-                "or a "
-                "`*`)."
+            Line("kms", "Allow {role} kms:Decrypt on {key}, in the role's policy and in the key's."),
+            Line(
+                "action",
+                "Allow {role} {action} on {secret} (a secret by its full ARN, with the six-character suffix "
+                "or `*`).",
+                unless=("kms",),
             ),
-            "If it is encrypted with a key of your own, allow the role kms:Decrypt on that key.",
+            Line(
+                "",
+                "Allow {role} secretsmanager:GetSecretValue or ssm:GetParameters on {secret}.",
+                unless=("action", "kms"),
+            ),
+            Line(
+                "",
+                "If it is encrypted with a key of your own, allow the role kms:Decrypt on that key.",
+                unless=("kms",),
+            ),
         ),
     ),
     Category(
@@ -40,7 +51,7 @@ SECRETS = (
         "secrets.invalid_value",
         "The secret exists, but its value is not what the task definition asks for.",
         "Secret has no usable value: {secret}",
-        "The task definition asks for {json_key} of {secret}, and its value is no JSON object with that key.",
+        "The value of {secret} is no JSON object with {json_key}.",
         (
             "Add {json_key} to the secret's value, or correct the key in the task definition's valueFrom.",
             "Check that the value is valid JSON: double quotes, no trailing comma.",
@@ -68,14 +79,14 @@ SECRETS = (
     Category(
         "env_file.download_failed",
         "The environment file could not be fetched from S3.",
-        "Environment file not fetched: {resource}",
-        "The environment file in S3 could not be read: it is missing, refused to {role}, or S3 cannot be "
-        "reached.",
+        "Environment file not fetched: {env_file}",
+        "{env_file} could not be read from S3: it is missing, refused to {role}, or S3 cannot be reached.",
         (
             "Check that the object exists and that its bucket is in the task's Region.",
             "Allow {role} s3:GetObject on the object and s3:GetBucketLocation on the bucket.",
             "In a subnet without a way out, have a gateway endpoint for S3 in the route of {subnet}.",
         ),
+        many_causes=True,
     ),
 )
 
@@ -94,13 +105,19 @@ LOGS = (
         "logs.access_denied",
         "The role may not create or write the logs.",
         "Logging refused: {log_group}",
-        "{role} was not allowed {action} on {log_group}, so the containers were not started.",
+        "{role} was not allowed to create or write {log_group}, so the containers were not started.",
         (
             Line(
                 "endpoint_policy",
                 "The VPC endpoint's policy refuses it: allow {action} there, not in the role.",
             ),
-            "Allow {role} the action {action}.",
+            Line("action", "Allow {role} {action} on {log_group}."),
+            Line(
+                "",
+                "Allow {role} logs:CreateLogStream, logs:PutLogEvents and, if it is to create the group, "
+                "logs:CreateLogGroup.",
+                unless=("action",),
+            ),
             "Or create {log_group} yourself and take awslogs-create-group out of the task definition.",
         ),
     ),
@@ -135,6 +152,7 @@ LOGS = (
                 "has credentials."
             ),
         ),
+        many_causes=True,
     ),
 )
 
@@ -159,6 +177,7 @@ VOLUMES = (
             ),
             "A new file system fails for a minute or two: start the task again once.",
         ),
+        many_causes=True,
     ),
     Category(
         "volume.ebs",
@@ -173,6 +192,7 @@ VOLUMES = (
             ),
             "Check the snapshot, the volume type's limits and the Availability Zone.",
         ),
+        many_causes=True,
     ),
     Category(
         "volume.docker_plugin",
@@ -183,6 +203,7 @@ VOLUMES = (
             "Check on {instance} that the plug-in is installed and running, and read its log.",
             "Drain the instance if other hosts work.",
         ),
+        many_causes=True,
     ),
 )
 
@@ -201,6 +222,7 @@ NETWORK = (
             ),
             "Check that the role AWSServiceRoleForECS exists and has not been restricted.",
         ),
+        many_causes=True,
     ),
     Category(
         "network.ip_exhausted",
@@ -220,7 +242,7 @@ ROLES = (
         "iam.role_assume_failed",
         "ECS cannot assume the task role or the execution role.",
         "Role cannot be assumed: {trusted_role}",
-        "ECS was refused when it took on {trusted_role}: the role is missing, or does not trust "
+        "ECS was refused when it assumed {trusted_role}: the role is missing, or does not trust "
         "ecs-tasks.amazonaws.com.",
         (
             "Check that {trusted_role} exists and is spelled so in the task definition.",
