@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import psutil
 from tests.unit.ssm import shell_words
 
 from taskmedic.ssm.command import GOODBYE, Invocation, Mark, MarkReader
@@ -28,27 +31,69 @@ class Seen:
         return next((int(word) for word in self.words if word.isdecimal()), None)
 
 
+class Terminal:
+    """A command on a terminal, in a session of its own, as the agent starts it."""
+
+    def __init__(self, invocation: Invocation, *, shell: str = "/bin/sh", controlling: bool = True) -> None:
+        argv = shell_words.split(invocation.command_line)
+        assert argv[0] == "/bin/sh"
+        self._ours, theirs = pty.openpty()
+        self._reader = MarkReader(invocation.nonce)
+        # Opening it after setsid makes it the session's controlling terminal, whose end SIGHUP tells.
+        opening = [os.ttyname(theirs)] if controlling else ["/dev/null"]
+        script = 'exec 0<>"$0" 1>&0 2>&0; exec "$@"' if controlling else 'exec "$@"'
+        hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would stay ignored
+        self.leader = subprocess.Popen(
+            ["/bin/sh", "-c", script, *opening, shell, *argv[1:]],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        signal.signal(signal.SIGHUP, hang_up)
+        os.close(theirs)
+
+    def __iter__(self) -> Iterator[bytes | Mark]:
+        """Output and marks, until no process holds the terminal any more."""
+        while data := _read(self._ours):
+            yield from self._reader.feed(data)
+
+    def write(self, line: bytes) -> None:
+        os.write(self._ours, line)
+
+    def session(self) -> list[psutil.Process]:
+        """All processes of the command's session that live."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def terminate(self) -> None:
+        """What ssm:TerminateSession makes of it: the direct child killed, the terminal closed."""
+        self.leader.kill()
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._ours)
+        self.leader.wait(timeout=30)
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            alive = process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+            return alive and os.getsid(process.pid) == self.leader.pid
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            return False
+
+
 def run(invocation: Invocation, *, shell: str = "/bin/sh", says_goodbye: bool = True) -> Seen:
     """Starts the command line as the agent does and answers as a client does, until the leader is gone."""
-    argv = shell_words.split(invocation.command_line)
-    assert argv[0] == "/bin/sh"
-    ours, theirs = pty.openpty()
     began = time.monotonic()
-    # A session of its own: the wrapper's signals go to its process group.
-    leader = subprocess.Popen(
-        [shell, *argv[1:]], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    )
-    os.close(theirs)
-    seen, reader = Seen(), MarkReader(invocation.nonce)
+    terminal = Terminal(invocation, shell=shell)
+    seen = Seen()
     try:
-        while data := _read(ours):
-            for found in reader.feed(data):
-                _take(found, seen)
-                for line in _answer(found, invocation, says_goodbye):
-                    os.write(ours, line)
+        for found in terminal:
+            _take(found, seen)
+            for line in _answer(found, invocation, says_goodbye):
+                terminal.write(line)
     finally:
-        os.close(ours)
-        leader.wait(timeout=30)
+        terminal.close()
     seen.took_s = time.monotonic() - began
     return seen
 

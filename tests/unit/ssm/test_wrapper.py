@@ -6,10 +6,12 @@ import re
 import shutil
 from dataclasses import replace
 
+import psutil
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.ssm import shell_words, terminal
+from tests.unit.ssm.terminal import Terminal
 
 from taskmedic.domain.command import CommandSpec
 from taskmedic.domain.errors import CommandInvalid
@@ -28,6 +30,37 @@ texts = st.text(
 
 def shown(spec: CommandSpec, *, shell: str = "/bin/sh") -> terminal.Seen:
     return terminal.run(prepare(spec, NONCE), shell=shell)
+
+
+def changed(invocation: Invocation, *changes: tuple[str, str]) -> Invocation:
+    """The same invocation with other pieces of the wrapper."""
+    command_line = invocation.command_line
+    for piece, other in changes:
+        assert piece in command_line
+        command_line = command_line.replace(piece, other)
+    return replace(invocation, command_line=command_line)
+
+
+def impatient(spec: CommandSpec) -> Invocation:
+    """``spec`` with a second between SIGTERM and SIGKILL instead of KILL_AFTER_S."""
+    return changed(prepare(spec, NONCE), ("_n=5;while", "_n=1;while"))
+
+
+EACH_SECOND = ("-gt 60 ]&&_i=60", "-gt 1 ]&&_i=1")  # a beat each second instead of each minute
+
+
+def until_up(began: Terminal) -> list[psutil.Process]:
+    """The processes of the session once the command says that it has started them."""
+    assert any(found == b"up\n" for found in began)
+    return [process for process in began.session() if process.pid != began.leader.pid]
+
+
+def killed(processes: list[psutil.Process]) -> list[str]:
+    """The command lines of those that still lived."""
+    lived = [" ".join(process.cmdline()) for process in processes if process.is_running()]
+    for process in processes:
+        process.kill()
+    return lived
 
 
 def showing_the_script(invocation: Invocation) -> Invocation:
@@ -117,17 +150,78 @@ class TestInEveryShell:
         assert shown(CommandSpec(script="kill 0; sleep 5"), shell=shell).status == 128 + 15
 
 
-def test_a_command_that_ignores_sigterm_is_killed() -> None:
-    script = "trap '' TERM; echo stubborn; sleep 30; sleep 30; echo survived"
-    invocation = prepare(CommandSpec(script=script, timeout_s=1), NONCE)
-    quicker = replace(invocation, command_line=invocation.command_line.replace("z 5&&", "z 1&&"))
-    assert quicker != invocation
+STUBBORN = "trap '' TERM; echo stubborn; sleep 30; sleep 30; echo survived"
 
-    seen = terminal.run(quicker)
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_command_that_ignores_sigterm_is_killed_and_its_end_is_seen(shell: str) -> None:
+    seen = terminal.run(impatient(CommandSpec(script=STUBBORN, timeout_s=1)), shell=shell)
 
     assert seen.output == b"stubborn\n"
-    assert seen.words[-1] == "timeout"  # the wrapper goes with it, so there is no end mark
+    assert seen.words[-2:] == ["timeout", "137"]
     assert seen.took_s < 10
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_without_proc_the_process_group_is_killed_and_the_wrapper_with_it(shell: str) -> None:
+    invocation = changed(
+        impatient(CommandSpec(script=STUBBORN, timeout_s=1)), ("/proc/", "/nowhere/"), ("z 5&&", "z 1&&")
+    )
+
+    seen = terminal.run(invocation, shell=shell)
+
+    assert seen.output == b"stubborn\n"
+    assert seen.words[-1] == "timeout"
+    assert seen.took_s < 10
+
+
+# One makes a process group of its own, one ignores a hang-up, one ignores also a polite request.
+SPREAD_OUT = (
+    "timeout 1007 sleep 1007 & (trap '' HUP; exec sleep 1009) & (trap '' HUP TERM; exec sleep 1011) &"
+    "echo up; wait; sleep 1013"
+)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+class TestNothingOfTheSessionIsLeft:
+    def test_when_the_time_is_over(self, shell: str) -> None:
+        began = Terminal(impatient(CommandSpec(script=SPREAD_OUT, timeout_s=1)), shell=shell)
+        started = until_up(began)
+
+        _, left = psutil.wait_procs(started, timeout=15)
+        assert not killed(left)
+        began.terminate()
+
+    def test_when_the_session_is_ended_from_outside(self, shell: str) -> None:
+        began = Terminal(impatient(CommandSpec(script=SPREAD_OUT, timeout_s=1000)), shell=shell)
+        started = until_up(began)
+
+        began.terminate()
+
+        _, left = psutil.wait_procs(started, timeout=15)
+        assert not killed(left)
+
+    def test_when_the_end_of_the_terminal_shows_only_at_the_next_sign_of_life(self, shell: str) -> None:
+        invocation = impatient(CommandSpec(script=SPREAD_OUT, timeout_s=1000))
+        began = Terminal(changed(invocation, EACH_SECOND), shell=shell, controlling=False)
+        started = until_up(began)
+
+        began.terminate()
+
+        _, left = psutil.wait_procs(started, timeout=15)
+        assert not killed(left)
+
+
+def test_what_makes_a_session_of_its_own_goes_on() -> None:
+    script = "setsid sleep 1015 & echo $!; wait"
+    began = Terminal(impatient(CommandSpec(script=script, timeout_s=1)))
+    pid = next(int(found) for found in began if isinstance(found, bytes))
+    left_its_session = psutil.Process(pid)
+
+    psutil.wait_procs([process for process in began.session() if process.pid != began.leader.pid], timeout=15)
+
+    assert killed([left_its_session])
+    began.terminate()
 
 
 def test_a_background_child_that_keeps_the_terminal_does_not_hold_up_the_end() -> None:
@@ -159,12 +253,7 @@ def test_the_containers_environment_reaches_the_command_unchanged(monkeypatch: p
 
 
 def test_a_silent_command_shows_signs_of_life() -> None:
-    invocation = prepare(CommandSpec(script="sleep 2.5"), NONCE)
-    # A beat each second instead of each minute.
-    quicker = invocation.command_line.replace("-gt 60 ]&&_i=60", "-gt 1 ]&&_i=1")
-    assert quicker != invocation.command_line
-
-    seen = terminal.run(replace(invocation, command_line=quicker))
+    seen = terminal.run(changed(prepare(CommandSpec(script="sleep 2.5"), NONCE), EACH_SECOND))
 
     assert seen.words[:3] == ["start", "beat", "beat"]
     assert seen.status == 0

@@ -66,15 +66,34 @@ _UPLOAD = (
 # is no builtin of some shells, and a program takes no long argument. From here on the wrapper's own stderr is
 # closed, so that its shell says nothing about a command that died of a signal.
 _START = "case $_s in *.);;*)m bad;exit 1;;esac;_s=${_s%.};m start;exec 3>&2 2>/dev/null;"
-# Ends the command when its time is over, by signals to the process group, which the wrapper and its watchdog
-# outlive. USR1 ends the watchdog, and with it the sleep that it waits for: in a container without an init,
-# nobody else would reap it.
+# Sends signal $1 to every process of our session but its leader, the wrapper, and the watchdog; is there any?
+# All that the command started is in it, in whatever process group, unless it made a session of its own.
+_SESSION = (
+    "k(){{ _f=1;for _i in /proc/[0-9]*/stat;do read -r _l<$_i||continue;"
+    "_p=${{_l%% *}};set -- $1 ${{_l##*) }};"
+    'case "$2 $5" in [ZX]*);;*" $_o")[ $_p = $_o ]||[ $_p = $_w ]||{{ kill -$1 $_p&&_f=0;}};;esac;done;'
+    "return $_f;}};"
+)
+# The end of all that the command started: SIGTERM, then SIGKILL. Where /proc is not there, or is another's,
+# to the process group, and with it to the wrapper itself.
+_END = (
+    "e(){{ trap "
+    " HUP USR1;if [ $_o ];then k TERM;_n={kill_after};"
+    "while [ $_n -gt 0 ]&&k 0;do z 1||break;_n=$((_n-1));done;k KILL&&k KILL;"
+    "else kill -TERM 0;z {kill_after}&&kill -9 0;fi;exit;}};"
+)
+# The watchdog ends the command when its time is over, and when the session is: SIGHUP tells that the terminal
+# was hung up, or a beat that cannot be written. The wrapper outlives SIGTERM. USR1 ends the watchdog, and with
+# it the sleep that it waits for: in a container without an init, nobody else would reap it.
 _WATCHDOG = (
     "trap : TERM;q(){{ kill -9 $!;wait $!;exit;}};z(){{ sleep $1& wait $!;}};"
-    '(trap "" TERM;trap q USR1;command -v sleep >/dev/null&&m beat;_n={seconds};'
+    + _SESSION
+    + _END
+    + '(trap "" TERM PIPE;_o=${{$}};_l=;read -r _l</proc/self/stat;_w=${{_l%% *}};set -- ${{_l##*) }};'
+    "[ $_o = $4 ]||_o=;trap e HUP;trap q USR1;command -v sleep >/dev/null&&m beat;_n={seconds};"
     "while [ $_n -gt 0 ];do _i=$_n;[ $_i -gt {beat} ]&&_i={beat};"
-    "z $_i||exit;_n=$((_n-_i));[ $_n -gt 0 ]&&m beat;done;"
-    "m timeout;kill -TERM 0;z {kill_after}&&kill -9 0)& _d=$!;"
+    "z $_i||exit;_n=$((_n-_i));[ $_n -gt 0 ]&&{{ m beat||e;}};done;"
+    "m timeout;e)& _d=$!;"
 )
 # In the foreground, where SIGINT is not ignored; not with the terminal as input: nobody would answer.
 _RUN = '(exec /bin/sh -c "$_s" </dev/null 2>&3 3>&-);_r=$?;kill -USR1 $_d;wait $_d;m $_r;'
