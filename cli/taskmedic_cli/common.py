@@ -18,8 +18,9 @@ from taskmedic.aws.clients import Clients
 from taskmedic.aws.inventory import Inventory, find
 from taskmedic.domain.errors import AwsUnreachable
 from taskmedic.domain.node_source import NodeSource
+from taskmedic.domain.printable import printable
 from taskmedic_cli import stack
-from taskmedic_cli.terminal import json_text, printable, say
+from taskmedic_cli.terminal import json_text, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 

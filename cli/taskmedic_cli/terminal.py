@@ -12,15 +12,10 @@ from typing import Any
 
 import click
 
-# C0, DEL and C1, but for tab and newline.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# JSON escapes C0 by itself.
-_JSON_ESCAPES = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+from taskmedic.domain.printable import printable
 
-
-def printable(text: str) -> str:
-    """``text`` without control characters; what is left of an escape sequence stays to be seen."""
-    return _CONTROL.sub("", text)
+# What json leaves as it is: DEL, C1, and lone surrogates, which no encoding takes.
+_TO_ESCAPE = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -30,4 +25,5 @@ def say(text: str, *, err: bool = False) -> None:
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """``value`` as JSON that a terminal can show as well."""
-    return json.dumps(value, indent=indent, default=str, ensure_ascii=False).translate(_JSON_ESCAPES)
+    text = json.dumps(value, indent=indent, default=str, ensure_ascii=False)
+    return _TO_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -73,6 +73,40 @@ class TestExplain:
         assert "taskmedic: line 1: the input is not JSON" in result.stderr
         assert "its lastStatus is 'RUNNING'" in result.stderr
 
+    @pytest.mark.parametrize("inside", [True, False], ids=["DescribeTasks", "list"])
+    def test_stopped_tasks_beside_others_are_explained_and_the_others_counted(self, inside: bool) -> None:
+        running = {"taskArn": "arn:aws:ecs:eu-west-1:1:task/prod/2", "lastStatus": "RUNNING"}
+        tasks = [running, a_task().stopped(OOM), running]
+        other = {"detail-type": "ECS Service Action"}
+        document = {"tasks": tasks} if inside else [*tasks, other]
+
+        result = CliRunner().invoke(explain, ["--json"], input=json.dumps(document))
+
+        assert result.exit_code == 0
+        assert [one["category"] for one in json.loads(result.stdout)] == ["container.oom_killed"]
+        count = "2 of 3" if inside else "3 of 4"
+        assert result.stderr == (
+            f"taskmedic: {count} left out, not a stopped task; the first: its lastStatus is 'RUNNING'\n"
+        )
+
+    def test_a_line_may_hold_whatever_a_file_may_and_gets_one_line(self) -> None:
+        oom, stopped_by_hand = a_task().stopped(OOM), a_task().stopped("Task stopped by user")
+        lines = [{"tasks": [oom]}, {"tasks": [oom, stopped_by_hand]}, {"detail": oom}, {"tasks": []}, [], oom]
+
+        result = CliRunner().invoke(explain, ["--jsonl"], input="\n".join(map(json.dumps, lines)))
+
+        one, two, event, none, empty, bare = map(json.loads, result.stdout.splitlines())
+        assert one == event == bare
+        assert [each["category"] for each in two] == ["container.oom_killed", "user.stopped"]
+        assert (none["error"], empty["error"]) == ("NotAStoppedTask", "NotAStoppedTask")
+        assert result.exit_code == 2
+
+    def test_a_file_with_a_byte_order_mark_is_read(self, tmp_path: Path) -> None:
+        file = tmp_path / "tasks.json"
+        file.write_bytes(b"\xef\xbb\xbf" + json.dumps(a_task().stopped(OOM)).encode())
+
+        assert said(f"{file} --jsonl") == said("--jsonl", "\ufeff" + json.dumps(a_task().stopped(OOM)))
+
     def test_brackets_in_a_reason_are_no_markup(self) -> None:
         assert "[bold]x[/nonsense]" in said("-", json.dumps(a_task().stopped("[bold]x[/nonsense]")))
 
@@ -96,6 +130,9 @@ class TestExplain:
             (["-"], b"[" * 100_000, "the input is not JSON"),
             (["-"], b'"text"', "a task must be a JSON object"),
             (["-"], b'{"detail-type": "ECS Service Action"}', "this is not a stopped task"),
+            (["-"], b"[]", "the input holds no task"),
+            (["-"], b'{"tasks": []}', "the output holds no task"),
+            (["-"], b'{"tasks": [{"lastStatus": "RUNNING"}]}', "its lastStatus is 'RUNNING'"),
         ],
     )
     def test_bad_input_is_a_typed_error_with_exit_code_2(
