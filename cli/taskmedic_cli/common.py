@@ -16,7 +16,8 @@ from rich.segment import Segment
 
 from taskmedic.aws.clients import Clients
 from taskmedic.aws.inventory import Inventory, find
-from taskmedic.domain.errors import AwsUnreachable
+from taskmedic.domain.arns import Arn
+from taskmedic.domain.errors import AwsUnreachable, OptionInvalid
 from taskmedic.domain.node_source import NodeSource
 from taskmedic.domain.printable import printable
 from taskmedic_cli import stack
@@ -161,6 +162,23 @@ def clients_for(profile: str | None, region: str | None = None) -> Clients:
             f"AWS profile {profile} does not exist",
             remedy="`aws configure list-profiles` shows what there is.",
         ) from error
+
+
+def region_of(region: str | None, *names: str) -> str:
+    """``--region``, or else the region of the ARNs among ``names``; empty where neither says one.
+
+    Raises:
+        OptionInvalid: they are not of one region.
+    """
+    regions = {arn.region for arn in map(Arn.parse, names) if arn} | ({region} if region else set())
+    if len(regions) > 1:
+        raise OptionInvalid(
+            "what is named is in several regions",
+            where=", ".join(name for name in names if name),
+            why=f"ARNs and --region say {' and '.join(sorted(regions))}",
+            remedy="An ARN brings its region along: leave --region out.",
+        )
+    return regions.pop() if regions else ""
 
 
 def print_json(value: Any) -> None:

@@ -13,7 +13,7 @@ from taskmedic.aws.tasks import Tasks, TaskState, task_not_found
 from taskmedic.domain.arns import last_part
 from taskmedic.domain.stops import OWN_STOP_PREFIX
 from taskmedic_cli import executions
-from taskmedic_cli.common import account_options, clients_for, console, print_json
+from taskmedic_cli.common import account_options, clients_for, console, print_json, region_of
 from taskmedic_cli.terminal import say
 
 DEFAULT_REASON = "stopped by hand"
@@ -67,7 +67,8 @@ def stop(
 ) -> None:
     """Stops a task and waits until ECS says STOPPED. A service starts another in its place."""
     clients = clients_for(profile, region)
-    tasks = Tasks(clients.get("ecs", Access("", assume_role_arn, external_id)))
+    access = Access(region_of(region, cluster, task), assume_role_arn, external_id)
+    tasks = Tasks(clients.get("ecs", access))
     progress = console(stderr=True)
     if progress.is_terminal:
         with progress.status(Text(f"stopping {last_part(task)}")):

@@ -10,7 +10,7 @@ import click
 from taskmedic.aws.clients import Access
 from taskmedic.aws.stopped import Query, collect
 from taskmedic.domain.errors import OptionInvalid
-from taskmedic_cli.common import account_options, clients_for, print_json
+from taskmedic_cli.common import account_options, clients_for, print_json, region_of
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -47,13 +47,14 @@ def stopped(
 
     ECS forgets a stopped task after about an hour.
     """
+    tasks = tuple(part.strip() for part in task.split(",") if part.strip())
     query = Query(
         cluster=cluster,
         service=service,
         family=family,
-        tasks=tuple(part.strip() for part in task.split(",") if part.strip()),
+        tasks=tasks,
         since=_duration(since),
-        access=Access(region or "", assume_role_arn, external_id),
+        access=Access(region_of(region, cluster, *tasks), assume_role_arn, external_id),
     )
     collection = collect(query, clients_for(profile, region), now=datetime.now(UTC), log_lines=log_lines)
     if as_json:

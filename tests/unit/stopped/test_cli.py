@@ -12,8 +12,10 @@ from tests.unit.stopped.fake_aws import FakeAws, orders_definition, orders_task
 
 from taskmedic.aws.clients import Access
 from taskmedic.domain.errors import InputError, OptionInvalid, TaskmedicError
+from taskmedic_cli.commands import stop as stop_module
 from taskmedic_cli.commands import stopped as stopped_module
 from taskmedic_cli.commands.explain import explain
+from taskmedic_cli.commands.stop import stop
 from taskmedic_cli.commands.stopped import stopped
 
 OOM = "OutOfMemoryError: Container killed due to memory usage"
@@ -178,6 +180,22 @@ class TestStopped:
         CliRunner().invoke(stopped, ["--cluster", "prod", *there], catch_exceptions=False)
 
         assert aws.accesses["describe_tasks"] == Access("eu-west-1", role, "x-1")
+
+    def test_an_arn_brings_its_region_along(self, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(stop_module, "clients_for", lambda *_: aws)
+        cluster = ["--cluster", "arn:aws:ecs:ap-south-1:123456789012:cluster/prod"]
+
+        for command in (stopped, stop):
+            task = ["--task", next(iter(aws.tasks))] if command is stop else []
+            task = [word.replace("eu-west-1", "ap-south-1") for word in task]
+            aws.accesses.clear()
+            result = CliRunner().invoke(command, [*cluster, *task], catch_exceptions=False)
+            assert result.exit_code == 0
+            assert aws.accesses["describe_tasks"] == Access("ap-south-1")
+
+            elsewhere = CliRunner().invoke(command, [*cluster, *task, "--region", "eu-west-1"])
+            assert isinstance(elsewhere.exception, OptionInvalid)
+            assert "ap-south-1 and eu-west-1" in str(elsewhere.exception)
 
     def test_nothing_stopped(self, aws: FakeAws) -> None:
         aws.tasks = {}
