@@ -124,11 +124,21 @@ def read_inventory(
     """
     with _progress(quiet=quiet) as on_page:
         inventory = find(sources, clients, wanted=wanted, on_page=on_page)
-    for error in inventory.errors:
+    for error in errors_of(inventory):
         say(f"taskmedic: {error}", err=True)
     for note in inventory.notes:
         say(f"taskmedic: note: {note}", err=True)
     return inventory
+
+
+def errors_of(inventory: Inventory) -> list[str]:
+    """What could not be read; of several sources each is named, for only one may lack a cluster."""
+    several = len(inventory.outcomes) > 1
+    return [
+        f"{outcome.source}: {error}" if several else str(error)
+        for outcome in inventory.outcomes
+        for error in outcome.errors
+    ]
 
 
 @contextmanager

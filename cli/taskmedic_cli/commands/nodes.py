@@ -22,6 +22,7 @@ from taskmedic.domain.selection import Limits, Rank, selected
 from taskmedic_cli.common import (
     clients_for,
     console,
+    errors_of,
     node_sources,
     print_json,
     read_inventory,
@@ -137,7 +138,7 @@ def _watch(sources: Sequence[NodeSource], clients: Clients, view: _View, interva
         with Live(console=out, auto_refresh=False, vertical_overflow="ellipsis") as live:
             for inventory, changes in _readings(sources, clients, view, interval):
                 head = f"{datetime.now().astimezone():%H:%M:%S}  {len(inventory.nodes)} containers{changes}"
-                problems = [str(problem) for problem in (*inventory.errors, *inventory.notes)]
+                problems = [*errors_of(inventory), *inventory.notes]
                 lines = [head, *problems, "", *view.lines(view.chosen(inventory), out.width)]
                 live.update(Text("\n".join(lines), no_wrap=True), refresh=True)
     except KeyboardInterrupt:

@@ -196,6 +196,15 @@ def test_parse_error_shows_the_place_with_a_caret(text: str, column: int, why: s
     assert caret == "  " + " " * (column - 1) + "^"
 
 
+def test_caret_stands_right_after_wide_and_combining_characters() -> None:
+    for before, cells in (("name: 日本語日本語 ", 19), ("name: e\u0301te\u0301 ", 10)):
+        with pytest.raises(FilterInvalid) as caught:
+            NodeFilter.parse(f"{before}ECS:Bad: x")
+        _, shown, caret = str(caught.value).split("\n")
+        assert shown == f"  {before}ECS:Bad: x"
+        assert caret == "  " + " " * cells + "^"
+
+
 def test_caret_of_a_long_filter_stands_under_a_part_of_it() -> None:
     with pytest.raises(FilterInvalid) as caught:
         NodeFilter.parse("name: x " * 200 + "nope: x " + "name: x " * 200)

@@ -35,6 +35,18 @@ def test_without_fields_every_container_is_kept() -> None:
     assert kept(filter_behavior="exclude") == ALL
 
 
+def test_a_tag_without_a_value_is_matched_by_an_empty_one() -> None:
+    tagged = [
+        a_task(1, tags={"canary": ""}),
+        a_task(2, tags={"canary": "yes"}),
+        a_task(3, tags={"a": "canary"}),
+    ]
+    nodes = [node for task in tagged for node in nodes_of(task, Origin())]
+    for tags in ("canary=", {"canary": ""}):
+        source = NodeSource.from_json({"clusters": "prod", "tags": tags})
+        assert names(node for node in nodes if source.accepts(node)) == ["1/app"]
+
+
 # The table of docs/inventory.md.
 @pytest.mark.parametrize(
     ("fields", "included", "excluded"),

@@ -130,6 +130,15 @@ def test_what_fails_is_told_on_stderr_and_the_rest_is_shown(nodes: Callable[...,
     assert result.exit_code == 1
 
 
+def test_of_several_accounts_the_one_that_lacks_the_cluster_is_named(nodes: Callable[..., Result]) -> None:
+    clients = WorldClients({("", ROLES[0]): world(), ("", ROLES[1]): EcsWorld()})
+    flags = ["--assume-role-arn", ROLES[0], "--assume-role-arn", ROLES[1]]
+    result = nodes("--cluster", "prod", *flags, "--json", clients=clients)
+    assert len(listed(result)) == 3
+    assert result.stderr.startswith(f"taskmedic: prod as {ROLES[1]}: cluster prod does not exist")
+    assert ROLES[0] not in result.stderr
+
+
 def test_a_role_that_cannot_be_assumed_ends_with_3(nodes: Callable[..., Result]) -> None:
     clients = WorldClients({("", ROLES[0]): world()})
     flags = ["--assume-role-arn", ROLES[0], "--assume-role-arn", ROLES[1]]

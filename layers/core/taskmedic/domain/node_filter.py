@@ -14,6 +14,7 @@ text, so that a hostile one cannot hang a function; docs/inventory.md says where
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -233,13 +234,20 @@ class _Parser:
     def _error(self, place: int, why: str, remedy: str = "") -> FilterInvalid:
         begin, end = max(0, place - _SHOWN), place + _SHOWN
         shown = "".join(" " if c.isspace() else c for c in self._text[begin:end])
-        caret = " " * (place - begin) + "^"
+        caret = " " * sum(map(_cells, shown[: place - begin])) + "^"
         return FilterInvalid(
             "the node filter cannot be read",
             where=f"column {place + 1}",
             why=why,
             remedy=f"{remedy}\n  {shown}\n  {caret}".lstrip(" "),
         )
+
+
+def _cells(character: str) -> int:
+    """How many cells of a terminal a character takes (Unicode Standard Annex 11)."""
+    if unicodedata.category(character) in {"Mn", "Me", "Cc", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
 def _key_of(word: str) -> tuple[str, int]:

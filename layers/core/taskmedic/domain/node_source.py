@@ -139,7 +139,10 @@ class Criterion:
             case "container":
                 return value == node.container
             case _:
-                return node.attributes.get(attr.TAG_PREFIX + self.kind.removeprefix("tag ")) == value
+                key = self.kind.removeprefix("tag ")
+                if not value:  # a tag without a value is no attribute
+                    return key in node.tags
+                return node.attributes.get(attr.TAG_PREFIX + key) == value
 
 
 def _criteria(kind: str, values: tuple[str, ...]) -> Iterator[Criterion]:
