@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,33 @@ def test_the_stop_of_a_runbook_is_in_the_ledger_and_starts_no_other_execution(
     machine = cloud.info["state_machines"]["remediation"]
     executions = aws("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert len(executions) == 1
+
+
+def test_two_runs_replace_the_tasks_of_one_service_one_after_the_other(aws: Any, cloud: Any) -> None:
+    """Each on its own leaves the service one task; both at once would leave it none."""
+    machine = cloud.info["state_machines"]["remediation"]
+    tasks = aws("ecs").list_tasks(cluster="prod", serviceName="checkout")["taskArns"]
+    assert len(tasks) == 2
+    # The first to stop a task is long in seeing that the service is whole again.
+    cloud.faults.add(action="delay", service="ecs", operation="DescribeServices", seconds=2)
+
+    started = [
+        aws("stepfunctions").start_execution(
+            stateMachineArn=machine,
+            input=json.dumps({"runbook": "replace-task", "options": {"cluster": "prod", "task": task}}),
+        )["executionArn"]
+        for task in tasks
+    ]
+    for arn in started:
+        cloud.executions.wait(arn, 60)
+
+    outputs = (done(aws("stepfunctions").describe_execution(executionArn=arn)) for arn in started)
+    replaced = sorted((output["steps"][1] for output in outputs), key=lambda step: step["ended_at"])
+    assert [step["outcome"] for step in replaced] == ["succeeded", "succeeded"]
+    stops = sorted(
+        task["stoppingAt"] for task in aws("ecs").describe_tasks(cluster="prod", tasks=tasks)["tasks"]
+    )
+    assert stops[0] < datetime.fromisoformat(replaced[0]["ended_at"]) <= stops[1]
 
 
 def test_an_event_that_cannot_be_read_fails_and_is_kept_whole(

@@ -11,8 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from taskmedic.aws.clients import Access
+from taskmedic.domain.budget import OUTCOME_BYTES, json_bytes
 from taskmedic.domain.errors import (
     AccessDenied,
+    AwsError,
     ClusterNotFound,
     ServiceNotFound,
     StepInvalid,
@@ -98,9 +100,20 @@ class FakeEcs:
 @dataclass
 class FakeLedgerTable:
     items: list[dict[str, Any]] = field(default_factory=list)
+    locks: dict[str, str] = field(default_factory=dict)
 
     def put_item(self, **request: Any) -> None:
-        self.items.append(request["Item"])
+        item = request["Item"]
+        if not item["pk"]["S"].startswith("lock#"):
+            self.items.append(item)
+        elif self.locks.setdefault(item["pk"]["S"], item["owner"]["S"]) != item["owner"]["S"]:
+            raise refused("PutItem", "ConditionalCheckFailedException", "it is another's")
+
+    def delete_item(self, **request: Any) -> None:
+        name, owner = request["Key"]["pk"]["S"], request["ExpressionAttributeValues"][":owner"]["S"]
+        if self.locks.get(name) != owner:
+            raise refused("DeleteItem", "ConditionalCheckFailedException", "it is another's")
+        del self.locks[name]
 
 
 @dataclass
@@ -143,6 +156,7 @@ def call(
     *,
     nodes: tuple[dict[str, str], ...] = (),
     state: dict[str, Any] | None = None,
+    run: str = "run-1",
     **spec: Any,
 ) -> dict[str, Any]:
     whole = {
@@ -155,7 +169,7 @@ def call(
         "assume_role_arn": "",
     } | spec
     event = {
-        "run": {"execution_arn": "arn:…:run-1", "execution_name": "run-1"},
+        "run": {"execution_arn": f"arn:…:{run}", "execution_name": run},
         "trigger": {"region": "us-east-1"},
         "step": {"name": "replace", "type": "stop_task", "on_failure": "stop", "spec": whole},
         "stop_tasks": list(nodes),
@@ -411,3 +425,142 @@ def test_a_task_that_an_earlier_step_left_empty_is_not_replaced_by_those_of_the_
         call(clients, nodes=(node_task("one"),), task="${steps.dump.data.task}", cluster="prod")
 
     assert ecs.stops == []
+
+
+CHECKOUT = f"lock#stop#{CLUSTER}/checkout"
+
+
+def test_another_run_waits_until_the_service_is_whole(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    ecs.has("two")
+    first = call(clients, task="one", cluster="prod", wait_for_service=True)
+
+    second = call(clients, task="two", cluster="prod", run="run-2")
+    second = call(clients, "check", state=second["state"], task="two", cluster="prod", run="run-2")
+
+    assert [stop["task"] for stop in ecs.stops] == [task_arn("one")]
+    assert (second["done"], second["outcome"]) == (False, None)
+
+    ecs.stopped("one")
+    ecs.counts("checkout", desired=2, running=2)
+    ecs.has("three", createdAt=NOW + timedelta(seconds=1), healthStatus="HEALTHY")
+    assert call(clients, "check", state=first["state"])["done"]
+    second = call(clients, "check", state=second["state"], task="two", cluster="prod", run="run-2")
+
+    assert [stop["task"] for stop in ecs.stops] == [task_arn("one"), task_arn("two")]
+    ecs.stopped("two")
+    assert call(clients, "check", state=second["state"], run="run-2")["outcome"]["outcome"] == "succeeded"
+    assert clients.dynamodb.locks == {}
+
+
+def test_a_turn_that_does_not_come_in_time_stops_nothing_and_says_why(
+    ecs: FakeEcs, clients: FakeClients
+) -> None:
+    ecs.has("one")
+    ecs.has("two")
+    call(clients, task="one", cluster="prod")
+
+    answer = call(clients, task="two", cluster="prod", run="run-2", wait_s=0)
+
+    assert answer["outcome"]["outcome"] == "failed"
+    assert (
+        answer["outcome"]["summary"]
+        == "nothing was stopped: for 0 s another run was replacing a task of service prod/checkout"
+    )
+    assert [stop["task"] for stop in ecs.stops] == [task_arn("one")]
+    assert list(clients.dynamodb.locks) == [CHECKOUT]
+
+
+def test_several_services_are_locked_together_or_not_at_all(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    ecs.has("two", service="search")
+    call(clients, task="two", cluster="prod")
+
+    call(clients, nodes=(node_task("one"), node_task("two")), max_tasks=2, run="run-2")
+
+    assert clients.dynamodb.locks == {f"lock#stop#{CLUSTER}/search": "run-1/replace"}
+
+
+def test_a_repeated_stop_of_the_same_run_has_its_lock_again(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    call(clients, task="one", cluster="prod")
+    ecs.stopped("one")
+
+    again = call(clients, task="one", cluster="prod")
+    call(clients, "check", state=again["state"])
+
+    assert clients.dynamodb.locks == {}
+
+
+def test_a_lock_outlasts_the_deadline_of_its_step(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    until: list[int] = []
+    put = clients.dynamodb.put_item
+
+    def keeping(**request: Any) -> None:
+        if "lock_until" in request["Item"]:
+            until.append(int(request["Item"]["lock_until"]["N"]))
+        put(**request)
+
+    clients.dynamodb.put_item = keeping  # type: ignore[method-assign]
+
+    state = call(clients, task="one", cluster="prod", wait_s=600)["state"]
+
+    assert until[0] >= state["deadline"] + 300
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
+def test_a_refused_stop_gives_the_turn_back_unless_it_is_asked_again(
+    ecs: FakeEcs, clients: FakeClients, code: str
+) -> None:
+    ecs.has("one")
+
+    def refuse(**_: str) -> None:
+        raise refused("StopTask", code, "no")
+
+    ecs.stop_task = refuse  # type: ignore[method-assign,assignment]
+
+    with pytest.raises(AwsError):
+        call(clients, task="one", cluster="prod")
+
+    assert list(clients.dynamodb.locks) == ([] if code == "AccessDeniedException" else [CHECKOUT])
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_turn_is_given_back_when_the_time_is_over_or_the_service_is_gone(
+    ecs: FakeEcs, clients: FakeClients, gone: bool
+) -> None:
+    ecs.has("one")
+    first = call(clients, task="one", cluster="prod", wait_for_service=True, wait_s=0)
+    ecs.stopped("one")
+    if gone:
+        with pytest.raises(ServiceNotFound):
+            call(clients, "check", state=first["state"])
+    else:
+        ecs.counts("checkout", desired=2, running=1)
+        assert call(clients, "check", state=first["state"])["outcome"]["outcome"] == "failed"
+
+    assert clients.dynamodb.locks == {}
+
+
+def test_a_standalone_task_waits_for_nobody(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("job", service="")
+
+    call(clients, task="job", cluster="batch")
+
+    assert clients.dynamodb.locks == {}
+
+
+def test_the_outcome_of_fifty_stops_is_bounded(ecs: FakeEcs, clients: FakeClients) -> None:
+    service = "s" * 255
+    names = [f"{number:032x}" for number in range(50)]
+    for name in names:
+        ecs.has(name, service=service)
+    first = call(clients, nodes=tuple(node_task(name) for name in names), max_tasks=50, wait_s=0)
+    for name in names:
+        ecs.tasks[task_arn(name)] |= {"stoppedReason": "r" * 1024}
+
+    outcome = call(clients, "check", state=first["state"])["outcome"]
+
+    assert json_bytes(outcome) <= OUTCOME_BYTES
+    assert len(outcome["data"]["tasks"]) + outcome["data"]["tasks_left_out"] == 50

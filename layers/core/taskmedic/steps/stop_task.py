@@ -2,7 +2,8 @@
 
 The state machine calls it once with `stop` and then, after each wait, with `check`. What it must remember
 between the calls travels in `state`. Stopping twice does no harm: the tasks are named, and ECS takes a second
-stop of a task as the first.
+stop of a task as the first. While another run is replacing a task of the same service, the step waits for its
+turn and stops nothing.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.ledger import Ledger
 from taskmedic.aws.tasks import Tasks, TaskState, task_not_found
 from taskmedic.domain.arns import Arn, cluster_of_task, last_part
+from taskmedic.domain.budget import OUTCOME_BYTES, SUMMARY_CHARS, within
 from taskmedic.domain.errors import StepInvalid, TooManyTargets
 from taskmedic.domain.runbooks.context import complete
 from taskmedic.domain.stops import OWN_STOP_PREFIX
 from taskmedic.settings import StopTaskSettings
+from taskmedic.steps.turns import Turns
 
 # Seconds between looks: soon at first, then ever less often. The last one repeats.
 LOOKS = (1, 2, 3, 5, 8, 13, 20)
+ROWS_BYTES = OUTCOME_BYTES - 4_000  # the summary takes up to half of the rest
 REASON_MAX = 255  # the console shows no more, and ECS takes 1024
 
 logger = Logger(child=True)
@@ -65,21 +69,100 @@ def run(event: Mapping[str, Any], settings: StopTaskSettings, clients: Clients) 
         AccessDenied, Throttled, …: ECS refused.
     """
     clients = clients.for_execution(event["run"]["execution_name"])
-    if event["action"] == "stop":
-        return _stop(event, Ledger(settings.ledger_table, clients.get("dynamodb")), clients)
-    return _check(event, clients)
+    ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
+    if event["action"] == "stop" or "stops" not in event["state"]:
+        return _stop(event, ledger, clients)
+    return _check(event, ledger, clients)
 
 
 def _stop(event: Mapping[str, Any], ledger: Ledger, clients: Clients) -> dict[str, Any]:
     execution, step = event["run"], event["step"]
     spec = complete(step["spec"], outcomes=event["outcomes"])
+    stops = _asked_for(event, spec)
+    now = time.time()
+    state = event["state"] or {"started_at": now, "deadline": now + spec["wait_s"], "looks": 0}
+    if not stops:
+        return _done(step, state, "skipped", "no running task matches", [])
+    reason = f"{OWN_STOP_PREFIX}{spec['reason']} (execution {execution['execution_name']})"[:REASON_MAX]
+    known = [_known(stop, clients) for stop in stops]  # all are looked up before the first is stopped
+    services = sorted({(task.cluster_arn, task.service) for task in known if task.service})
+    turns = _turns(event, ledger, services)
+    if busy := turns.taken(state["deadline"]):
+        return _wait_for_turn(step, state, busy)
+    with turns.given_back_on_failure():
+        for stop, task in zip(stops, known, strict=True):
+            if not task.stopped:
+                _stop_one(stop, task, reason, execution["execution_arn"], ledger, clients)
+    state |= {
+        "stops": [
+            asdict(stop) | {"task": task.arn, "service": task.service, "was_stopped": task.stopped}
+            for stop, task in zip(stops, known, strict=True)
+        ],
+        "locks": services,
+        "looks": 0,
+        "wait_for_service": spec["wait_for_service"],
+    }
+    return {"done": False, "wait_s": LOOKS[0], "state": state, "outcome": None}
+
+
+def _stop_one(
+    stop: Stop, task: TaskState, reason: str, execution_arn: str, ledger: Ledger, clients: Clients
+) -> None:
+    ledger.record_action(
+        task.cluster_arn,
+        task.service,
+        task.arn,
+        datetime.now(UTC),
+        reason=reason,
+        execution_arn=execution_arn,
+    )
+    Tasks(clients.get("ecs", stop.access)).stop(stop.cluster, task.arn, reason)
+    logger.info("stop asked for", extra={"task": task.arn, "reason": reason})
+
+
+def _turns(event: Mapping[str, Any], ledger: Ledger, services: Sequence[tuple[str, str]]) -> Turns:
+    return Turns(ledger, f"{event['run']['execution_name']}/{event['step']['name']}", services)
+
+
+def _wait_for_turn(step: Mapping[str, Any], state: Mapping[str, Any], busy: str) -> dict[str, Any]:
+    if state["deadline"] > time.time():
+        return _again(state)
+    waited = round(state["deadline"] - state["started_at"])
+    summary = f"nothing was stopped: for {waited} s another run was replacing a task of service {busy}"
+    return _done(step, state, "failed", summary, [])
+
+
+def _check(event: Mapping[str, Any], ledger: Ledger, clients: Clients) -> dict[str, Any]:
+    step, state = event["step"], event["state"]
+    turns = _turns(event, ledger, [(cluster, service) for cluster, service in state["locks"]])
+    with turns.given_back_on_failure():
+        rows = [_looked_at(item, state["wait_for_service"], clients) for item in state["stops"]]
+    waiting = [row["waits_for"] for row in rows if row["waits_for"]]
+    if waiting and state["deadline"] > time.time():
+        return _again(state)
+    turns.give_back()
+    if not waiting:
+        return _done(step, state, "succeeded", _stopped_line(rows, state), rows)
+    waited = round(state["deadline"] - state["started_at"])
+    return _done(step, state, "failed", f"after {waited} s still waiting: {'; '.join(waiting)}", rows)
+
+
+def _again(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Another look is to be had, after a while."""
+    looks, left = state["looks"] + 1, int(state["deadline"] - time.time())
+    wait_s = max(1, min(LOOKS[min(looks, len(LOOKS) - 1)], left))
+    return {"done": False, "wait_s": wait_s, "state": {**state, "looks": looks}, "outcome": None}
+
+
+def _asked_for(event: Mapping[str, Any], spec: Mapping[str, Any]) -> list[Stop]:
+    """What the step would stop, no more than it may."""
+    step = event["step"]
     if step["spec"]["task"] and not spec["task"].strip():
         raise StepInvalid(
             "the task to stop is empty once its text is completed",
             where=f"step {step['name']}, {step['spec']['task']}",
             why="the tasks of the nodes are not what was named",
         )
-    now = time.time()
     stops = _stops(spec, event["stop_tasks"], event["trigger"])
     if len(stops) > spec["max_tasks"]:
         raise TooManyTargets(
@@ -88,49 +171,7 @@ def _stop(event: Mapping[str, Any], ledger: Ledger, clients: Clients) -> dict[st
             why="nothing was stopped",
             remedy="Narrow the nodes, or raise max_tasks if that many is meant.",
         )
-    reason = f"{OWN_STOP_PREFIX}{spec['reason']} (execution {execution['execution_name']})"[:REASON_MAX]
-    known = [_known(stop, clients) for stop in stops]  # all are looked up before the first is stopped
-    for stop, task in zip(stops, known, strict=True):
-        if task.stopped:
-            continue
-        ledger.record_action(
-            task.cluster_arn,
-            task.service,
-            task.arn,
-            datetime.now(UTC),
-            reason=reason,
-            execution_arn=execution["execution_arn"],
-        )
-        Tasks(clients.get("ecs", stop.access)).stop(stop.cluster, task.arn, reason)
-        logger.info("stop asked for", extra={"task": task.arn, "reason": reason})
-    state = {
-        "stops": [
-            asdict(stop) | {"task": task.arn, "service": task.service, "was_stopped": task.stopped}
-            for stop, task in zip(stops, known, strict=True)
-        ],
-        "started_at": now,
-        "deadline": now + spec["wait_s"],
-        "looks": 0,
-        "wait_for_service": spec["wait_for_service"],
-    }
-    if not stops:
-        return _done(step, state, "skipped", "no running task matches", [])
-    return {"done": False, "wait_s": LOOKS[0], "state": state, "outcome": None}
-
-
-def _check(event: Mapping[str, Any], clients: Clients) -> dict[str, Any]:
-    step, state = event["step"], event["state"]
-    rows = [_looked_at(item, state["wait_for_service"], clients) for item in state["stops"]]
-    waiting = [row["waits_for"] for row in rows if row["waits_for"]]
-    if not waiting:
-        return _done(step, state, "succeeded", _stopped_line(rows, state), rows)
-    left = state["deadline"] - time.time()
-    if left <= 0:
-        waited = round(state["deadline"] - state["started_at"])
-        return _done(step, state, "failed", f"after {waited} s still waiting: {'; '.join(waiting)}", rows)
-    looks = state["looks"] + 1
-    wait_s = max(1, min(LOOKS[min(looks, len(LOOKS) - 1)], int(left)))
-    return {"done": False, "wait_s": wait_s, "state": {**state, "looks": looks}, "outcome": None}
+    return stops
 
 
 def _stops(
@@ -233,6 +274,7 @@ def _done(
     summary: str,
     rows: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
+    shown = within(rows, ROWS_BYTES)
     return {
         "done": True,
         "wait_s": 0,
@@ -241,9 +283,9 @@ def _done(
             "name": step["name"],
             "type": "stop_task",
             "outcome": outcome,
-            "summary": summary,
+            "summary": summary[:SUMMARY_CHARS],
             "evidence": [],
-            "data": {"tasks": list(rows)},
+            "data": {"tasks": shown, "tasks_left_out": len(rows) - len(shown)},
             "started_at": datetime.fromtimestamp(state["started_at"], UTC).isoformat(timespec="milliseconds"),
             "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         },
