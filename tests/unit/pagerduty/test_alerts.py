@@ -140,9 +140,38 @@ TASK_EVENT = {
         ),
         pytest.param(f"{ECS}:service/prod/search has failed", SEARCH_THERE, id="arn in text"),
         pytest.param(
-            an_alarm(Dimensions=[{"name": "ClusterName", "value": "prod"}]),
+            an_alarm(Namespace="AWS/ECS", Dimensions=[{"name": "ClusterName", "value": "prod"}]),
             Target(ACCOUNT, REGION, "prod"),
             id="cluster alarm",
+        ),
+        pytest.param(
+            an_alarm(
+                Namespace="ECS/ContainerInsights",
+                Dimensions=[*ECS_DIMENSIONS, {"name": "TaskId", "value": TASK}],
+            ),
+            Target(ACCOUNT, REGION, "prod", "search", TASK),
+            id="container insights of ecs",
+        ),
+        pytest.param(
+            {"namespace": "AWS/ECS", "clusterName": "prod"}, Target(cluster="prod"), id="flat metric"
+        ),
+        pytest.param(
+            {"clusterArn": f"{ECS}:cluster/prod", "serviceName": "search"},
+            SEARCH_THERE,
+            id="arn and a plain name",
+        ),
+        pytest.param(
+            {"labels": {"alertname": "Lag", "ecs_cluster": "prod", "service": "search", "job": "app"}},
+            SEARCH,
+            id="a plain service beside a name that says ecs",
+        ),
+        pytest.param(
+            {"cluster": "prod", "servicename": "search"}, SEARCH, id="service name beside a cluster"
+        ),
+        pytest.param(
+            {"targets": [{"labels": {"aws.ecs.clusterName": "prod", "aws.ecs.serviceName": "search"}}]},
+            SEARCH,
+            id="new relic",
         ),
         pytest.param(
             {
@@ -179,6 +208,35 @@ def test_the_target_is_found_wherever_the_source_puts_it(details: Any, expected:
         ),
         pytest.param(
             an_alarm(Namespace="AWS/RDS", Dimensions=[{"name": "DBInstance", "value": "x"}]), id="rds"
+        ),
+        pytest.param(
+            an_alarm(Namespace="ContainerInsights", Dimensions=DIMENSIONS_BY_NAME),
+            id="container insights of eks",
+        ),
+        pytest.param(
+            an_alarm(
+                Dimensions=[{"name": "ClusterName", "value": "eks"}, {"name": "PodName", "value": "web"}]
+            ),
+            id="a pod's dimensions",
+        ),
+        pytest.param(
+            {"tags": "cluster_name:eks,kube_cluster_name:eks,kube_namespace:x,service:web,service_name:web"},
+            id="datadog on kubernetes",
+        ),
+        pytest.param({"tags": "cluster_name:events,topic:orders,servicename:x"}, id="datadog on msk"),
+        pytest.param(
+            {"clusterName": "Cluster0", "replicaSetName": "r", "typeName": "HOST"}, id="mongodb atlas"
+        ),
+        pytest.param({"cluster_name": "logs-es", "service": "logs"}, id="elasticsearch"),
+        pytest.param(
+            {"labels": {"clusterName": "eks", "namespaceName": "default"}}, id="new relic on kubernetes"
+        ),
+        pytest.param({"task_id": "550e8400-e29b-41d4-a716-446655440000"}, id="a task of celery"),
+        pytest.param({"ecs_task_id": TASK}, id="a task without its cluster"),
+        pytest.param(f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{TASK}", id="old task arn without a cluster"),
+        pytest.param(
+            {"firing": "Labels:\n - alertname = Lag\n - cluster = eu1\n - service = db\n - instance = a\n"},
+            id="prometheus labels that name no ecs",
         ),
         pytest.param({**an_alarm(), "AlarmRule": 'ALARM("a") OR ALARM("b")'}, id="composite alarm"),
         pytest.param({"ecs_cluster": "prod; rm -rf /", "ecs_service": "search"}, id="no name ecs would take"),
@@ -356,6 +414,23 @@ def test_what_the_alerts_say_is_before_what_the_map_says() -> None:
     )
 
     assert found.targets == (SEARCH_THERE,)
+
+
+def test_a_service_in_the_map_is_before_a_cluster_in_the_alerts() -> None:
+    cluster_only = [an_alert({"ecs_cluster": "prod"})]
+    by_service = parse_service_map('{"PSEARCH": {"cluster": "prod", "service": "search"}}', "p")
+    by_cluster = parse_service_map('{"PSEARCH": {"cluster": "other"}}', "p")
+
+    found = targets_for_incident(
+        Incidents(cluster_only), "Q1", by_service, lambda _: None, service_id="PSEARCH"
+    )
+    assert found.targets == (SEARCH,)
+    assert found.looked_at[-1] == "service map: entry of PagerDuty service PSEARCH"
+
+    found = targets_for_incident(
+        Incidents(cluster_only), "Q1", by_cluster, lambda _: None, service_id="PSEARCH"
+    )
+    assert found.targets == (Target(cluster="prod"),)
 
 
 def test_nothing_found_tells_every_place_that_was_looked_at() -> None:

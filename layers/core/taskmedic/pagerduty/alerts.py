@@ -67,7 +67,8 @@ def targets_for_incident(
 ) -> Targets:
     """The targets of an incident, from its alerts; without any there, from ``service_map``.
 
-    An empty list of alerts is asked for again, a few seconds in all; an incident opened by hand has none.
+    Where the alerts name whole clusters only, a service in the map says more and is taken. An empty list of
+    alerts is asked for again, a few seconds in all; an incident opened by hand has none.
 
     Args:
         client: Lists the alerts.
@@ -87,14 +88,18 @@ def targets_for_incident(
         sleep(seconds)
         alerts = client.alerts(incident_id)
     found = targets_in(alerts)
-    if found.targets:
+    mapped = service_map.get(service_id) or service_map.get(service_name) or ()
+    if found.targets and not (_name_services(mapped) and not _name_services(found.targets)):
         return found
     looked_at = found.looked_at or (f"incident {incident_id} has no alerts",)
-    mapped = service_map.get(service_id) or service_map.get(service_name)
     service = f"{service_id} ({service_name})" if service_name else service_id or "unknown"
     if mapped:
         return Targets(tuple(mapped), (*looked_at, f"service map: entry of PagerDuty service {service}"))
     return Targets((), (*looked_at, f"service map: no entry for PagerDuty service {service}"))
+
+
+def _name_services(targets: Sequence[Target]) -> bool:
+    return any(target.service or target.task for target in targets)
 
 
 def parse_service_map(text: str, where: str) -> dict[str, tuple[Target, ...]]:

@@ -5,8 +5,9 @@ An alert is walked as one tree: mappings, lists, JSON inside strings (an SNS ``M
 (Alertmanager). Account, region and cluster are inherited by what lies below; a mapping that adds a cluster, a
 service or a task to them is a finding.
 
-Names that only ECS uses (``ecs_cluster``, ``ClusterName``, ``clusterArn``) are taken alone. Plain ``cluster``
-and ``service`` mean something else in many tools: they count only together, and not beside Kubernetes' names.
+Names that say ECS (``ecs_cluster``) and ARNs are taken alone. ``ClusterName`` is also EKS's, Kafka's and
+MongoDB's, ``cluster`` everybody's: these count beside a name that says ECS, in a metric of ECS, or with a
+service beside them, and not beside names of Kubernetes or of another product. A task counts with its cluster.
 """
 
 from __future__ import annotations
@@ -33,8 +34,6 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
         "awsecscluster",
         "awsecsclustername",
         "awsecsclusterarn",
-        "clustername",
-        "clusterarn",
     ),
     "service": (
         "ecsservice",
@@ -43,14 +42,28 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
         "awsecsservice",
         "awsecsservicename",
         "awsecsservicearn",
-        "servicename",
-        "servicearn",
     ),
-    "task": ("ecstask", "ecstaskarn", "ecstaskid", "awsecstaskarn", "awsecstaskid", "taskarn", "taskid"),
+    "task": ("ecstask", "ecstaskarn", "ecstaskid", "awsecstaskarn", "awsecstaskid"),
+}
+# Other products have them, too; a value that is an ARN of ECS says for itself what it is.
+PLAIN: Final[Mapping[str, tuple[str, ...]]] = {
+    "cluster": ("clusterarn", "clustername", "cluster"),
+    "service": ("servicearn", "servicename", "service"),
+    "task": ("taskarn", "taskid"),
 }
 TAG_KEYS: Final = frozenset({"tags", "alerttags", "scope", "alertscope", "servicegroup"})
-KUBERNETES_KEYS: Final = frozenset(
-    {"pod", "podname", "kubenamespace", "kubecluster", "namespace", "deployment"}
+# Beside one of these keys, or one that begins so, a plain name is not ECS's.
+KUBERNETES: Final = (
+    frozenset({"pod", "podname", "namespace", "namespacename", "deployment", "daemonset", "statefulset"}),
+    ("kube", "k8s", "eks"),
+)
+# The same, unless a name that says ECS is there, too: Kafka, MongoDB, Elasticsearch, RDS, caches, and what
+# Prometheus adds to every series.
+OTHER_PRODUCTS: Final = (
+    frozenset({"topic", "broker", "brokerid", "consumergroup", "replicaset", "replicasetname", "shard"})
+    | frozenset({"node", "nodename", "nodeid", "index", "indexname", "dbinstance", "dbinstanceidentifier"})
+    | frozenset({"dbclusteridentifier", "cacheclusterid", "alertname", "instance", "job"}),
+    ("kafka", "msk", "mongo", "elastic", "opensearch", "redis"),
 )
 
 VALID: Final[Mapping[str, re.Pattern[str]]] = {
@@ -62,6 +75,9 @@ VALID: Final[Mapping[str, re.Pattern[str]]] = {
 }
 ECS_ARN: Final = re.compile(r"arn:aws[a-z-]*:ecs:([a-z0-9-]+):(\d{12}):(cluster|service|task)/([\w/-]+)")
 ALARM_ARN: Final = re.compile(r"arn:aws[a-z-]*:cloudwatch:([a-z0-9-]+):(\d{12}):alarm:")
+# CloudWatch's namespaces: those of ECS, and those of other services (ContainerInsights alone is EKS's).
+ECS_METRICS: Final = ("AWS/ECS", "ECS/ContainerInsights")
+FOREIGN_METRIC: Final = re.compile(r"AWS/(?!ECS)|ContainerInsights")
 # Application Auto Scaling names its alarms after the scalable target.
 TARGET_TRACKING: Final = re.compile(r"^TargetTracking-service/([\w-]+)/([\w-]+)-Alarm(?:High|Low)-")
 LABEL_LINE: Final = re.compile(r"^[ \t]*-[ \t]*(\w[\w.]*)[ \t]*=(.*)$", re.MULTILINE)
@@ -82,9 +98,17 @@ class Target:
         return all(not value or value == getattr(other, name) for name, value in vars(self).items())
 
 
+@dataclass(frozen=True)
+class _Above:
+    """What a part of the tree inherits: names, and whether it belongs to a metric of ECS."""
+
+    target: Target = Target()
+    of_ecs: bool = False
+
+
 def targets_of(tree: Any) -> list[Target]:
     """Every distinct cluster, service or task named in ``tree``, without what a fuller finding repeats."""
-    found = list(dict.fromkeys(islice(_walk(tree, "", Target(), MAX_DEPTH), MAX_FOUND)))
+    found = list(dict.fromkeys(islice(_walk(tree, "", _Above(), MAX_DEPTH), MAX_FOUND)))
     return fullest(found)
 
 
@@ -93,7 +117,7 @@ def fullest(found: Sequence[Target]) -> list[Target]:
     return [one for one in found if not any(one != other and one.within(other) for other in found)]
 
 
-def _walk(value: Any, key: str, above: Target, depth: int) -> Iterator[Target]:
+def _walk(value: Any, key: str, above: _Above, depth: int) -> Iterator[Target]:
     if depth == 0:
         return
     match value:
@@ -105,19 +129,21 @@ def _walk(value: Any, key: str, above: Target, depth: int) -> Iterator[Target]:
             yield from _list(value, key, above, depth)
 
 
-def _mapping(mapping: Mapping[Any, Any], above: Target, depth: int) -> Iterator[Target]:
+def _mapping(mapping: Mapping[Any, Any], above: _Above, depth: int) -> Iterator[Target]:
     keys = {_plain(str(key)): value for key, value in mapping.items()}
-    if _is_foreign_metric(keys):
+    namespace = keys.get("namespace")
+    if isinstance(namespace, str) and FOREIGN_METRIC.match(namespace):
         return
-    here = _named(keys, above)
-    if here != above and (here.cluster or here.task):
+    of_ecs = above.of_ecs or (isinstance(namespace, str) and namespace.startswith(ECS_METRICS))
+    here = _named(keys, above.target, of_ecs)
+    if here != above.target and here.cluster:
         yield here
-    below = replace(here, service="", task="")
+    below = _Above(replace(here, service="", task=""), of_ecs)
     for key, value in mapping.items():
         yield from _walk(value, _plain(str(key)), below, depth - 1)
 
 
-def _list(items: Sequence[Any], key: str, above: Target, depth: int) -> Iterator[Target]:
+def _list(items: Sequence[Any], key: str, above: _Above, depth: int) -> Iterator[Target]:
     pairs = [_name_and_value(item) for item in items]
     if pairs and all(pairs):
         yield from _walk(dict(pair for pair in pairs if pair), key, above, depth)
@@ -129,7 +155,7 @@ def _list(items: Sequence[Any], key: str, above: Target, depth: int) -> Iterator
         yield from _walk(item, key, above, depth - 1)
 
 
-def _string(text: str, key: str, above: Target, depth: int) -> Iterator[Target]:
+def _string(text: str, key: str, above: _Above, depth: int) -> Iterator[Target]:
     if text.lstrip()[:1] in {"{", "["}:
         try:
             inner = json.loads(text)
@@ -145,12 +171,12 @@ def _string(text: str, key: str, above: Target, depth: int) -> Iterator[Target]:
         if pairs := LABEL_LINE.findall(labels.split("Annotations:")[0]):
             yield from _walk(dict(pairs), "", above, depth - 1)
     if tracked := TARGET_TRACKING.match(text):
-        yield replace(above, cluster=tracked[1], service=tracked[2])
+        yield replace(above.target, cluster=tracked[1], service=tracked[2])
     named = (_of_arn(match) for match in ECS_ARN.finditer(text))
-    yield from (target for target in named if target.cluster or target.task)
+    yield from (target for target in named if target.cluster)
 
 
-def _named(keys: Mapping[str, Any], above: Target) -> Target:
+def _named(keys: Mapping[str, Any], above: Target, of_ecs: bool) -> Target:
     """``above`` with what this mapping names itself."""
     found: dict[str, str] = {}
     for value in keys.values():  # an alarm's ARN tells account and region; its "Region" is a display name
@@ -159,25 +185,37 @@ def _named(keys: Mapping[str, Any], above: Target) -> Target:
     for field in VALID:
         for key in KEYS[field]:
             found |= _field(field, keys.get(key))
-    if isinstance(group := keys.get("group"), str) and group.startswith(
-        "service:"
-    ):  # a task's, in ECS events
+    for key in (key for names in PLAIN.values() for key in names):
+        if isinstance(value := keys.get(key), str) and ECS_ARN.fullmatch(value.strip()):
+            found |= _field("", value)
+    group = keys.get("group")  # a task's, in ECS events
+    if isinstance(group, str) and group.startswith("service:"):
         found |= _field("service", group.removeprefix("service:"))
-    found |= _plain_pair(keys, found, above)
-    return replace(above, **found)
+    return replace(above, **{**_plainly_named(keys, found, above, of_ecs), **found})
 
 
-def _plain_pair(keys: Mapping[str, Any], found: Mapping[str, str], above: Target) -> dict[str, str]:
-    """Plain ``cluster`` and ``service``, where they can only be ECS's."""
-    if KUBERNETES_KEYS & keys.keys():
+def _plainly_named(
+    keys: Mapping[str, Any], found: Mapping[str, str], above: Target, of_ecs: bool
+) -> dict[str, str]:
+    """What the names say that other products have, too, where they can only mean ECS."""
+    says_ecs = bool(above.cluster) or not {"cluster", "service", "task"}.isdisjoint(found)
+    if not of_ecs and (_has(keys, KUBERNETES) or (not says_ecs and _has(keys, OTHER_PRODUCTS))):
         return {}
-    cluster = _field("cluster", keys.get("cluster"))
-    service = _field("service", keys.get("service"))
-    if "service" in found:
-        return cluster if "cluster" not in found else {}
-    if "cluster" in found or above.cluster:
-        return service
-    return cluster | service if "cluster" in cluster and "service" in service else {}
+    said = {key: _field(field, keys.get(key)) for field, names in PLAIN.items() for key in names}
+    cluster = said["cluster"] | said["clustername"]
+    service = said["service"] | said["servicename"]
+    if of_ecs:
+        return cluster | service | said["taskid"]
+    if says_ecs:
+        return service if above.cluster else cluster | service
+    if said["servicename"] and cluster:
+        return cluster | service
+    return said["cluster"] | said["service"] if said["cluster"] and said["service"] else {}
+
+
+def _has(keys: Mapping[str, Any], names: tuple[frozenset[str], tuple[str, ...]]) -> bool:
+    exactly, beginnings = names
+    return any(key in exactly or key.startswith(beginnings) for key in keys)
 
 
 def _field(field: str, value: Any) -> dict[str, str]:
@@ -204,12 +242,6 @@ def _name_and_value(item: Any) -> tuple[str, Any] | None:
     lower = {str(key).lower(): value for key, value in item.items()}
     name = lower.get("name", lower.get("key"))
     return (name, lower["value"]) if isinstance(name, str) and "value" in lower else None
-
-
-def _is_foreign_metric(keys: Mapping[str, Any]) -> bool:
-    """Whether this is a CloudWatch metric of another AWS service: MSK has a dimension "Cluster Name", too."""
-    namespace = keys.get("namespace")
-    return isinstance(namespace, str) and namespace.startswith("AWS/") and not namespace.startswith("AWS/ECS")
 
 
 def _plain(key: str) -> str:
