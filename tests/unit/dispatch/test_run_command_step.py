@@ -49,6 +49,10 @@ def aws() -> Iterator[None]:
         yield
 
 
+class Killed(BaseException):
+    """The end of the function's process, for which no code of ours can do anything."""
+
+
 class Shell:
     """Pretends to run a script: ``echo x`` writes, ``exit n`` ends so, ``die`` takes the function with it."""
 
@@ -61,9 +65,15 @@ class Shell:
         self.scripts.append(spec.text)
         word, _, rest = spec.text.partition(" ")
         if word == "die":
-            raise MemoryError
+            raise Killed
         await asyncio.sleep(0)
-        output = f"{rest}\n".encode() if word == "echo" else b"x" * int(rest) if word == "fill" else b""
+        output = (
+            f"{rest}\n".encode()
+            if word == "echo"
+            else (b"x" * 99 + b"\n") * (int(rest) // 100)
+            if word == "fill"
+            else b""
+        )
         sink.write(output)
         code = int(rest) if word == "exit" else 0
         result = CommandResult(outcome=Outcome.EXITED, exit_code=code, total_bytes=len(output), duration_s=1)
@@ -142,7 +152,8 @@ def test_output_of_any_length_lies_whole_in_s3_and_bounded_in_the_answer() -> No
 
     (result,) = answer["results"]
     assert len(stored(result["output"])) == 12_000_000
-    assert (result["bytes"], len(result["head"]), len(result["tail"])) == (12_000_000, 2_000, 2_000)
+    assert result["bytes"] == 12_000_000
+    assert 1_900 < len(result["head"]) == len(result["tail"]) <= 2_000
     assert result["truncated"]
 
 
@@ -192,7 +203,7 @@ def test_what_hangs_awss_agent_is_never_sent(script: str) -> None:
 def test_a_call_repeated_after_a_crash_runs_only_what_never_began() -> None:
     crashed, again = Shell(), Shell()
     event = a_batch("die", count=3)
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(BaseExceptionGroup):
         visit(event, crashed)
     assert crashed.ran == ["t0/app"]
 
@@ -206,7 +217,7 @@ def test_a_call_repeated_after_a_crash_runs_only_what_never_began() -> None:
 def test_what_may_repeat_is_repeated() -> None:
     again = Shell()
     event = a_batch("die", count=2, spec={"may_repeat": True})
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(BaseExceptionGroup):
         visit(event, Shell())
 
     event["step"]["spec"]["script"] = "echo hi"

@@ -8,13 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskmedic.domain.command import CommandResult, Outcome
 from taskmedic.domain.dispatch import (
     NOT_STARTED,
-    SHOWN_BYTES,
     NodeResult,
     bounded,
-    head_and_tail,
     summarise,
 )
 
@@ -90,39 +87,3 @@ def test_a_shortened_output_says_so() -> None:
     assert row["truncated"]
     assert row["head"] == "x" * 400
     assert row["tail"] == "y" * 400
-
-
-def a_result(output: bytes, *, kept: int = 4096) -> CommandResult:
-    head, rest = output[:kept], output[kept:]
-    return CommandResult(
-        outcome=Outcome.EXITED, exit_code=0, head=head, tail=rest[-kept:], total_bytes=len(output)
-    )
-
-
-@pytest.mark.parametrize("size", [0, 1, SHOWN_BYTES, SHOWN_BYTES + 1, 3 * SHOWN_BYTES, 10_000])
-def test_head_and_tail_do_not_overlap(size: int) -> None:
-    output = bytes(ord("0") + number % 10 for number in range(size))
-
-    head, tail = head_and_tail(a_result(output))
-
-    if size <= 2 * SHOWN_BYTES:
-        assert head + tail == output.decode()
-    else:
-        assert (head, tail) == (output[:SHOWN_BYTES].decode(), output[-SHOWN_BYTES:].decode())
-
-
-@pytest.mark.parametrize("character", ["é", "€", "😀"])
-@pytest.mark.parametrize("shift", [0, 1, 2, 3])
-def test_no_character_is_cut_in_two(character: str, shift: int) -> None:
-    output = ("x" * shift + character * 5_000).encode()
-
-    head, tail = head_and_tail(a_result(output, kept=4097))
-
-    assert set(head.lstrip("x")) == {character}
-    assert set(tail) == {character}
-
-
-def test_bytes_that_are_no_text_do_not_break_the_report() -> None:
-    head, _ = head_and_tail(a_result(b"\xff\xfe\x00ok"))
-
-    assert head == "\ufffd\ufffd\x00ok"

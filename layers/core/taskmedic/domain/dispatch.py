@@ -7,13 +7,11 @@ source; here nodes are taken as they come.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
-from taskmedic.domain.command import CommandResult
 from taskmedic.domain.errors import StepInvalid, TooManyTargets
 
 CALL_BUDGET_S = (
@@ -32,10 +30,6 @@ MAX_BATCHES = 800
 
 # Not an outcome of a command: the dispatch ended before the node's turn (Rundeck: NOT STARTED).
 NOT_STARTED = "not_started"
-
-SHOWN_BYTES = 2_000
-_CONTINUATION = bytes(range(0x80, 0xC0))  # UTF-8: bytes that begin no character
-_UNFINISHED_CHARACTER = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 
 
 class JsonNode(Protocol):
@@ -210,22 +204,6 @@ def broken_off(nodes: Iterable[str], error: str, why: str) -> list[NodeResult]:
         )
         for node in nodes
     ]
-
-
-def head_and_tail(result: CommandResult) -> tuple[str, str]:
-    """The first and the last 2,000 bytes of a command's output as text, without overlap.
-
-    ``tail`` is empty when ``head`` holds all. A character that the cut goes through is left out.
-    """
-    head, tail = result.head, result.tail
-    if not result.truncated:
-        whole = head + tail
-        if len(whole) <= SHOWN_BYTES:
-            return whole.decode(errors="replace"), ""
-        head, tail = whole[:SHOWN_BYTES], whole[max(SHOWN_BYTES, len(whole) - SHOWN_BYTES) :]
-    head = _UNFINISHED_CHARACTER.sub(b"", head[:SHOWN_BYTES])
-    tail = tail[-SHOWN_BYTES:].lstrip(_CONTINUATION)
-    return head.decode(errors="replace"), tail.decode(errors="replace")
 
 
 @dataclass(frozen=True)

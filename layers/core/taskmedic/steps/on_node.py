@@ -17,11 +17,10 @@ from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
 from taskmedic.domain.dispatch import (
     NODE_OVERHEAD_S,
     NOT_STARTED,
-    SHOWN_BYTES,
     NodeResult,
-    head_and_tail,
 )
 from taskmedic.domain.errors import AwsError, TaskmedicError
+from taskmedic.domain.excerpt import SHOWN_BYTES, head_and_tail
 from taskmedic.domain.nodes import Node
 from taskmedic.domain.preflight import first_failure, quick_findings
 from taskmedic.domain.preflight_facts import Finding

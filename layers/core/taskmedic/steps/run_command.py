@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -30,7 +30,6 @@ from taskmedic.domain.dispatch import (
     summarise,
 )
 from taskmedic.domain.errors import AwsError
-from taskmedic.domain.masking import mask
 from taskmedic.domain.nodes import Node
 from taskmedic.domain.runbooks.context import complete
 from taskmedic.settings import RunCommandSettings
@@ -166,7 +165,7 @@ class _Batch:
         )
         nodes = [Node.from_json(node) for node in self._event["batch"]]
         halt = _LedgerHalt(self._ledger, self._run_key, self._executor)
-        return [_masked(result) for result in await dispatch(nodes, visit, rules, halt=halt)]
+        return await dispatch(nodes, visit, rules, halt=halt)
 
     def _output(self, node: Node) -> _NodeOutput:
         key = f"{self.prefix}{node.name}.txt"
@@ -273,11 +272,6 @@ def _data(results: Sequence[NodeResult], summed: DispatchSummary) -> dict[str, A
         "results": rows,
         "results_left_out": len(results) - len(rows),
     }
-
-
-def _masked(result: NodeResult) -> NodeResult:
-    """Without what looks like a secret: head and tail go into the execution's history and into notes."""
-    return replace(result, head=mask(result.head), tail=mask(result.tail))
 
 
 def _batch_id(batch: Sequence[Mapping[str, Any]]) -> str:
