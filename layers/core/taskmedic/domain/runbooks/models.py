@@ -14,6 +14,7 @@ from taskmedic.domain.errors import FilterInvalid
 from taskmedic.domain.incident_events import TRIGGERING
 from taskmedic.domain.node_source import NodesSpec
 from taskmedic.domain.nodes import attribute_named
+from taskmedic.domain.runbooks.durations import too_long
 from taskmedic.domain.runbooks.fields import Duration, Model, Name, Pattern, Text, Texts
 from taskmedic.domain.runbooks.steps import Step
 
@@ -192,6 +193,12 @@ class Runbook(Model):
             named = step.stop_task is not None and step.stop_task.task
             if step.type in {"command", "find_nodes", "stop_task"} and self.nodes is None and not named:
                 raise ValueError(f"step {step.name} needs nodes: say where they come from")
+        return self
+
+    @model_validator(mode="after")
+    def _time_for_a_report(self) -> Runbook:
+        if why := too_long([step.to_json() for step in self.steps], self.dispatch.timeout):
+            raise ValueError(why)
         return self
 
     @property

@@ -16,6 +16,7 @@ from taskmedic.domain.arns import Arn
 from taskmedic.domain.errors import FilterInvalid, OptionInvalid
 from taskmedic.domain.node_source import NodeSource, NodesSpec, comma_list
 from taskmedic.domain.runbooks.context import PLACEHOLDER, fill
+from taskmedic.domain.runbooks.durations import time_for_all_nodes
 from taskmedic.domain.runbooks.fields import seconds
 from taskmedic.domain.runbooks.models import MAX_STEPS, Runbook
 from taskmedic.domain.runbooks.options import resolve
@@ -73,7 +74,8 @@ def plan_for(
         ],
         "left_out": [*trigger.left_out, *left_out, *not_looked_at],
         "nodes": nodes,
-        "dispatch": book.dispatch.model_dump(),
+        "dispatch": book.dispatch.model_dump()
+        | {"timeout": time_for_all_nodes(steps, book.dispatch.timeout)},
         "steps": steps,
         "report": book.report.model_dump(),
     }
