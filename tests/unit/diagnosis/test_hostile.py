@@ -27,6 +27,13 @@ HOSTILE = {
     "white space": " \t",
     "exec": 'exec: "',
     "base64": "A1b/",
+    "paths": "/a.b",
+    "paths with tags": "a/b:",
+    "web addresses": "https://a/",
+    "words before names": "image secret container service ",
+    "square brackets": "[a",
+    "escape sequences": "\x1b]0;",
+    "ids": "0a-",
     "digests": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/",
 }
 

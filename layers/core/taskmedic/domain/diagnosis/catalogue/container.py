@@ -236,15 +236,15 @@ APP = (
         "The main process of {container} ended by itself and reported success.",
         (
             Line(
+                "killed",
+                "Another container was killed (137). If that came first, it is the cause: look at its "
+                "memory. If ECS killed it after the stopTimeout, it ignored SIGTERM.",
+            ),
+            Line(
                 "of_service",
                 "A service's container must not end: check that the process stays in the foreground (no "
                 "daemon, no shell "
                 "script that returns).",
-            ),
-            Line(
-                "killed",
-                "Another container was killed (137). If that came first, it is the cause: look at its "
-                "memory. If ECS killed it after the stopTimeout, it ignored SIGTERM.",
             ),
             Line("of_job", "Nothing to do if this is a job. If more was expected of it, read its log."),
             Line("of_service", "If it is only a helper, set `essential` to false for it."),

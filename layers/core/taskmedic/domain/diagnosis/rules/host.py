@@ -78,6 +78,7 @@ HOST_RULES: tuple[Rule, ...] = (
                 "instance draining",
                 "instance is draining",
                 "instance in DRAINING",
+                "instance is in DRAINING",
                 "set to DRAINING",
                 "DRAINING status",
                 "instance is being drained",

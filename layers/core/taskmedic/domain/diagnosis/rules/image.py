@@ -26,6 +26,7 @@ REFUSED = words(
     "registry-refused",
     DENIED,
     "401 Unauthorized",
+    "HTTP 401",
     "unauthorized",
     "status code: 401",
     "StatusCode: 401",
@@ -43,6 +44,9 @@ REFUSED = words(
     "invalid username/password",
     "authorization token has expired",
 )
+
+# What is not there, or ends early, while a layer is unpacked is a file of the host's.
+UNPACKING = words("unpacking", "register layer", "extract layer")
 
 IMAGE_RULES: tuple[Rule, ...] = (
     Rule(
@@ -116,8 +120,10 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "CannotPullContainerError: Error response from daemon: pull access denied for example/orders, "
         "repository does "
         "not exist or may require 'docker login'",
-        # the registry's credentials are themselves a secret, and that was refused
-        none_of=(words("pull-refused-not", "from asm", "secretsmanager:", "ssm:Get"),),
+        # the registry's credentials are themselves a secret, and that was refused; or a proxy on the way
+        none_of=(
+            words("pull-refused-not", "from asm", "secretsmanager:", "ssm:Get", "Proxy Authentication"),
+        ),
     ),
     Rule(
         "pull-missing",
@@ -127,10 +133,7 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "CannotPullContainerError: Error response from daemon: manifest for example/orders:2.0 not found: "
         "manifest "
         "unknown: Requested image not found",
-        # what is not found while a layer is unpacked is a file of the host's
-        none_of=(
-            words("pull-missing-not", UNREACHABLE, "blob not found", "register layer", "extract layer"),
-        ),
+        none_of=(UNPACKING, words("pull-missing-not", UNREACHABLE, "blob not found")),
     ),
     Rule(
         "pull-unreachable",
@@ -149,6 +152,7 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "CannotPullContainerError: Error response from daemon: Get https://registry-1.docker.io/v2/: "
         "net/http: request "
         "canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)",
+        none_of=(UNPACKING,),
     ),
     Rule(
         "image-missing-on-host",

@@ -113,7 +113,6 @@ START_RULES: tuple[Rule, ...] = (
                 "fulfil mount request",
                 "fulfill mount request",
                 "from mount source",
-                "mount destination",
             ),
         ),
         DOCKER,
@@ -139,6 +138,7 @@ START_RULES: tuple[Rule, ...] = (
                 "encountered an error during CreateProcess",
                 "::CreateProcess",
                 "cannot execute binary file",
+                "Container command",
             ),
             words(
                 "start-entrypoint-subject",
@@ -146,6 +146,7 @@ START_RULES: tuple[Rule, ...] = (
                 "exec user process",
                 "exec format error",
                 "executable file not found",
+                "no command specified",
                 "DockerStateError",
                 "Error response from daemon",
             ),
