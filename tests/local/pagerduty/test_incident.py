@@ -124,6 +124,40 @@ def test_an_incident_that_is_resolved_by_then_is_not_acted_upon(incidents: Incid
     assert incidents.pagerduty.incident(incident)["status"] == "resolved"
 
 
+def test_a_button_on_a_resolved_incident_is_answered_there(incidents: Incidents, aws: Aws) -> None:
+    # Given an incident that was resolved before anybody saw it
+    account, incidents.pagerduty.webhooks.url = incidents.pagerduty.account, ""
+    incident = incidents.open(ALARM)
+    account.set_status(account.incidents[incident], "resolved", account.users["ines@example.com"])
+
+    # When a person asks for a runbook that acts
+    request = {"runbook": "container-diagnostics", "incident_id": incident}
+    start = {"source": "pagerduty.action", "delivery_id": "button-1", "request": request}
+    aws("stepfunctions").start_execution(
+        stateMachineArn=incidents.machine, name="button-1", input=json.dumps(start)
+    )
+
+    # Then nothing is done, and the incident says why
+    (execution,) = incidents.settled(1)
+    assert output(execution)["decision"] == "skip"
+    (note,) = incidents.notes(incident)
+    assert note.startswith("Nothing was done: the incident is resolved already, and runbook container-dia")
+    assert incidents.pagerduty.incident(incident)["status"] == "resolved"
+
+
+def test_of_two_services_the_one_out_of_reach_is_named_and_the_other_worked_on(incidents: Incidents) -> None:
+    elsewhere = {**ALARM, "AlarmArn": "arn:aws:cloudwatch:us-east-1:999999999999:alarm:search-5xx-rate"}
+    alerts = [{"summary": "elsewhere", "details": elsewhere}, {"summary": "here", "details": ALARM}]
+    incident = str(incidents.pagerduty.open_incident("search is slow", alerts=alerts)["id"])
+
+    (execution,) = incidents.settled(1)
+
+    assert output(execution)["decision"] == "run"
+    (note,) = incidents.notes(incident)
+    assert "Left out:\n- service search, cluster prod, region us-east-1, account 999999999999: " in note
+    assert {step["outcome"] for step in output(execution)["steps"]} == {"succeeded"}
+
+
 def test_an_incident_nobody_can_place_is_told_how_to_map_it(incidents: Incidents, aws: Aws) -> None:
     incident = incidents.open({"tags": "service:payments"}, service_id="PPAY", service_name="Payments")
 
