@@ -203,7 +203,7 @@ def test_stop_in_another_account_goes_by_its_role_and_external_id(taskmedic, aws
     with pytest.raises(ClusterNotFound, match="prod"):  # that account has none
         taskmedic("stop", "--cluster", "prod", "--task", task, *there)
 
-    assert ("ecs", Access("", role, "x-1")) in asked
+    assert ("ecs", Access("us-east-1", role, "x-1")) in asked  # the region of the task's ARN
     [left] = aws("ecs").describe_tasks(cluster="prod", tasks=[task])["tasks"]
     assert left["lastStatus"] == "RUNNING"
 
