@@ -177,6 +177,12 @@ def test_what_the_message_does_not_name_is_taken_from_the_task_and_its_definitio
     assert any("orders-exec" in line for line in diagnosis.advice)
 
 
+def test_a_role_that_is_called_after_kms_does_not_make_it_a_matter_of_kms() -> None:
+    diagnosis = diagnose(a_task().stopped(DENIED_SECRET.replace("orders-exec", "to-KMS-key")))
+
+    assert any("secretsmanager:GetSecretValue" in line for line in diagnosis.advice)
+
+
 def test_the_roles_of_the_task_definition_are_named_where_the_message_names_none() -> None:
     definition = {
         "taskRoleArn": "arn:aws:iam::1:role/orders-task",

@@ -12,7 +12,7 @@ from typing import Any
 
 from taskmedic.domain.arns import last_part
 from taskmedic.domain.diagnosis.model import DiagnosisContext
-from taskmedic.domain.diagnosis.text import Message
+from taskmedic.domain.diagnosis.text import Message, phrases
 from taskmedic.domain.masking import mask
 from taskmedic.domain.task_record import ContainerRecord, TaskRecord
 
@@ -77,12 +77,15 @@ _PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
     }.items()
 }
 _PREFIXES = {"port": "port ", "target_group": "target group "}
-# Facts that are only so or not so: known when the text has one of the words.
-_PHRASES = {
-    "ecr": ("dkr.ecr", "ecr:", "ecr registry", "ECR"),
-    "endpoint_policy": ("endpoint policy allows",),
-    "kms": ("KMS", "kms:", "ciphertext refers"),
-    "repository_policy": ("no resource-based policy",),
+# Facts that are only so or not so: known when the text says one of the words, other than in a name.
+_SAID = {
+    group.name.removeprefix("fact:"): group
+    for group in (
+        phrases("fact:ecr", "dkr.ecr", "ecr:", "ecr registry", "Amazon ECR", "ECR URL"),
+        phrases("fact:endpoint_policy", "endpoint policy allows"),
+        phrases("fact:kms", "kms:", "to KMS", "KMS key", "KMSAccessDenied", "ciphertext refers"),
+        phrases("fact:repository_policy", "no resource-based policy"),
+    )
 }
 
 
@@ -99,8 +102,9 @@ def facts_of(
     text = message.text[:SEARCHED_CHARS] if message else ""
     facts: dict[str, str] = {}
     for name in wanted:
-        value = _from_text(name, text) or _from_record(name, record, container, context)
-        if value:
+        if message and name in _SAID and message.says(_SAID[name]):
+            facts[name] = "yes"
+        elif value := _from_text(name, text) or _from_record(name, record, container, context):
             facts[name] = mask(value)
     if "other_registry" in wanted and "image" in facts and "ecr" not in facts:
         facts["other_registry"] = "yes"
@@ -108,8 +112,6 @@ def facts_of(
 
 
 def _from_text(name: str, text: str) -> str:
-    if any(words in text for words in _PHRASES.get(name, ())):
-        return "yes"
     for pattern in _PATTERNS.get(name, ()):
         if found := pattern.search(text):
             return _PREFIXES.get(name, "") + found[1].rstrip(".:,;)(")
@@ -210,7 +212,7 @@ _FROM_RECORD: Mapping[str, Callable[[TaskRecord, ContainerRecord | None, Diagnos
 }
 
 # The facts that have a source here.
-SOURCES = frozenset({*_PATTERNS, *_PHRASES, *_FROM_RECORD})
+SOURCES = frozenset({*_PATTERNS, *_SAID, *_FROM_RECORD})
 
 
 def container_definition(context: DiagnosisContext, container: ContainerRecord | None) -> Mapping[str, Any]:
