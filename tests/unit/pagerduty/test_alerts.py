@@ -271,7 +271,7 @@ def test_hundreds_of_alerts_stay_few_lines() -> None:
     assert found.looked_at[-1] == "280 more alerts"
     assert found.left_out[0] == "cluster prod service s25: a run works on 25 targets at most"
     assert len(found.left_out) == 21
-    assert found.left_out[-1].startswith("155 more targets: ")
+    assert found.left_out[-1].startswith("255 more targets: ")
 
 
 def test_one_text_that_fires_for_two_services_is_two_targets() -> None:

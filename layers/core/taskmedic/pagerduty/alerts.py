@@ -53,7 +53,8 @@ def targets_in(alerts: Sequence[Mapping[str, Any]]) -> Targets:
     if more := looked_at[MAX_LOOKED_AT:]:
         looked_at[MAX_LOOKED_AT:] = [f"{len(more)} more alerts"]
     targets = fullest(list(found)[:MAX_FOUND])
-    return Targets(tuple(targets[:MAX_TARGETS]), tuple(looked_at), tuple(_too_many(targets[MAX_TARGETS:])))
+    left_out = [*targets[MAX_TARGETS:], *list(found)[MAX_FOUND:]]
+    return Targets(tuple(targets[:MAX_TARGETS]), tuple(looked_at), tuple(_too_many(left_out)))
 
 
 def targets_for_incident(
