@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -97,16 +97,16 @@ def run(
     nodes = ranked(nodes, rank)
     view = _view(nodes, as_json)
     interrupted = False
+    cut_off: dict[str, str] = {}
     try:
         with view:
-            asyncio.run(_dispatched(nodes, spec, rules, clients, view, via, total_timeout))
+            asyncio.run(_dispatched(nodes, spec, rules, clients, view, via, total_timeout, cut_off))
     except (KeyboardInterrupt, asyncio.CancelledError):
         interrupted = True
     results = view.results
     summed = summarise(results, first_success=first_success)
     if cut := _cut_short(view, len(nodes), interrupted=interrupted):
-        ended = "; what ran was ended" if len(results) < len(nodes) else ""
-        click.echo(f"taskmedic: {cut} after {len(results)} of {len(nodes)}{ended}", err=True)
+        click.echo(f"taskmedic: {cut} after {len(results)} of {len(nodes)}{_ended(cut_off)}", err=True)
     elif len(nodes) > 1:
         click.echo(f"taskmedic: {summed.line}", err=True)
     sys.exit(0 if summed.succeeded and not cut else 1)
@@ -123,6 +123,14 @@ def _cut_short(view: View, total: int, *, interrupted: bool) -> str:
             return f"the output cannot be written ({error.strerror or error}),"
 
 
+def _ended(cut_off: Mapping[str, str]) -> str:
+    """What is known of commands that were cut off: by node, why one may still run, or nothing."""
+    if not cut_off:
+        return ""
+    left = [f"\ntaskmedic: {name}: {why}" for name, why in cut_off.items() if why]
+    return f"; ended {len(cut_off) - len(left)} of {len(cut_off)} that ran" + "".join(left)
+
+
 def _view(nodes: Sequence[Node], as_json: bool) -> View:
     if as_json:
         return JsonView(len(nodes))
@@ -137,6 +145,7 @@ async def _dispatched(
     view: View,
     via: str,
     total_s: float | None,
+    cut_off: dict[str, str],
 ) -> list[NodeResult]:
     task = asyncio.current_task()
     assert task is not None
@@ -160,6 +169,7 @@ async def _dispatched(
             output_for=view.output_for,
             executor=executor,
             via=via,
+            on_cut_off=lambda node, left_open: cut_off.update({node.name: left_open}),
             all_until=time.monotonic() + total_s if total_s else math.inf,
         )
         return await dispatch(nodes, on_node, rules, on_result=view.add)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,14 @@ def test_several_words_are_a_program_and_its_arguments(taskmedic: Taskmedic) -> 
     done = taskmedic("run", *ONE, "--", "echo", "$HOME", "a  b", "--json")
 
     assert (done.returncode, done.stdout) == (0, "$HOME a  b --json\n")
+
+
+def test_the_first_of_several_words_is_a_program_and_no_assignment(taskmedic: Taskmedic) -> None:
+    done = taskmedic("run", *ONE, "--", "FOO=bar", "printenv", "FOO")
+
+    assert "bar\n" not in done.stdout.splitlines(keepends=True)
+    assert "FOO=bar: not found" in done.stdout
+    assert "/report: exit 127" in done.stderr
 
 
 def test_a_failed_command_is_exit_code_1_and_says_what_its_own_was(taskmedic: Taskmedic) -> None:
@@ -137,10 +146,37 @@ def test_an_interruption_ends_the_command_in_the_container(
         told = running.stderr.read()
         assert running.wait(20) == 1
 
-    assert "interrupted after 0 of 1; what ran was ended" in told
+    assert "interrupted after 0 of 1; ended 1 of 1 that ran\n" in told
     assert "Traceback" not in told
     gone = "for i in $(seq 100); do kill -0 $(cat pid) 2>/dev/null || exit 0; sleep 0.05; done; exit 1"
     assert taskmedic("run", *ONE, "--", gone).returncode == 0
+
+
+def test_an_interruption_says_what_could_not_be_ended(cloud: LocalCloud, environment: dict[str, str]) -> None:
+    refusal = {"code": "AccessDeniedException", "message": "no", "status": 400}
+    fault = {"action": "error", "service": "ssm", "operation": "TerminateSession", "times": 1, **refusal}
+    request = urllib.request.Request(
+        f"{cloud.endpoint}/_local/faults", json.dumps(fault).encode(), method="POST"
+    )
+    urllib.request.urlopen(request).close()
+    with subprocess.Popen(
+        [PROGRAM, "run", *ONE, "--", "echo $$; exec sleep 300"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as running:
+        assert running.stdout
+        assert running.stderr
+        pid = int(running.stdout.readline())
+        running.send_signal(signal.SIGINT)
+        told = running.stderr.read()
+        assert running.wait(20) == 1
+
+    assert "interrupted after 0 of 1; ended 0 of 1 that ran\n" in told
+    assert "/report: Its session could not be ended: " in told
+    assert "Traceback" not in told
+    os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(

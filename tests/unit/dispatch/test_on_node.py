@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
+from taskmedic.domain.command import CommandResult, CommandSpec, Outcome, note_left_open
 from taskmedic.domain.dispatch import NODE_OVERHEAD_S, NOT_STARTED
 from taskmedic.domain.errors import AccessDenied, AwsRefused, StepInvalid
 from taskmedic.domain.nodes import Node
@@ -175,6 +175,49 @@ async def test_the_lock_is_given_back_on_cancellation(make: Any) -> None:
     with pytest.raises(asyncio.CancelledError):
         await visit
     assert locks.acquire_lock("exec#rt-1", "somebody", 1, time.time())
+
+
+async def test_the_lock_stays_while_the_session_is_not_known_to_be_over(make: Any) -> None:
+    locks = LocalLocks()
+    left = CommandResult(
+        outcome=Outcome.TIMED_OUT, remedy="It could not be ended.", left_open="It could not be ended."
+    )
+
+    first = await make(FakeRunner(left), locks=locks, owner="one").visit(NODE)
+    second = await make(locks=locks, owner="two", lock_wait_s=0.01).visit(NODE)
+
+    assert first.remedy == "It could not be ended. Its lock stays until it expires."
+    assert second.outcome == "not_reachable"
+    assert "another session held this container" in second.reason
+
+
+@pytest.mark.parametrize("left_open", ["", "It could not be ended."])
+async def test_a_cancellation_tells_what_is_known_of_the_session_and_keeps_the_lock_beside_it(
+    make: Any, left_open: str
+) -> None:
+    class CutOff(FakeRunner):
+        async def run(self, node: Node, spec: CommandSpec, sink: OutputSink) -> CommandResult:
+            try:
+                return await super().run(node, spec, sink)
+            except asyncio.CancelledError as cancelled:
+                note_left_open(cancelled, left_open)
+                raise
+
+    locks, runner, told = LocalLocks(), CutOff(), []
+    runner.may_end.clear()
+    on_node = make(
+        runner, locks=locks, owner="one", on_cut_off=lambda node, why: told.append((node.name, why))
+    )
+    task = asyncio.create_task(on_node.visit(NODE))
+    await runner.began.wait()
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert told == [("t1/app", left_open)]
+    second = await make(locks=locks, owner="two", lock_wait_s=0.01).visit(NODE)
+    assert second.outcome == ("not_reachable" if left_open else "exited")
 
 
 async def test_the_lock_is_given_back_when_there_is_no_place_for_the_output(make: Any) -> None:

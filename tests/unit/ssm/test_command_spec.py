@@ -54,7 +54,7 @@ def test_what_can_be_delivered_is_taken(script: str) -> None:
 
 
 def test_a_program_with_its_arguments_becomes_a_script_of_quoted_words() -> None:
-    assert CommandSpec(argv=("echo", "a b", "$x", "#c")).text == "echo 'a b' '$x' '#c'"
+    assert CommandSpec(argv=("echo", "a b", "$x", "#c")).text == "'echo' 'a b' '$x' '#c'"
 
 
 def test_secrets_have_no_repr() -> None:

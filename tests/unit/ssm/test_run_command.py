@@ -12,7 +12,14 @@ from uuid import UUID
 import pytest
 from tests.unit.ssm.scripted_agent import Behaviour, Collected, ScriptedAgent, a_command, run
 
-from taskmedic.domain.command import CommandResult, CommandSpec, DataKey, Outcome, StreamSession
+from taskmedic.domain.command import (
+    CommandResult,
+    CommandSpec,
+    DataKey,
+    Outcome,
+    StreamSession,
+    why_left_open,
+)
 from taskmedic.domain.errors import (
     AccessDenied,
     AwsRefused,
@@ -219,6 +226,7 @@ class TestAContainerThatCannotBeReached:
         assert error.what in result.reason
         assert result.remedy == error.remedy
         assert result.may_have_run is may_have_run
+        assert bool(result.left_open) is may_have_run
         assert agent.terminated == []
 
     async def test_because_its_data_channel_is_not_there_ends_the_session(self) -> None:
@@ -262,14 +270,45 @@ class TestACommandThatRunsTooLong:
         assert result.outcome is Outcome.TIMED_OUT
         assert "in the container" in result.reason
 
-    async def test_is_ended_from_outside_when_the_watchdog_fails(self) -> None:
+        assert "What it started may still run" in result.remedy
+
+    async def test_is_ended_from_outside_when_there_is_no_watchdog(self) -> None:
         agent = ScriptedAgent(Behaviour(takes_s=10_000))
 
         result = await run(agent)
 
         assert result.outcome is Outcome.TIMED_OUT
-        assert "by ending its session" in result.reason
+        assert result.reason == "The command ran longer than 60 s, and its end was not seen."
+        assert "may still run" in result.remedy
         assert result.duration_s == pytest.approx(1.1 + 60 + 5 + 10, abs=0.1)
+        assert agent.terminated == [SESSION]
+
+    async def test_and_its_watchdog_said_so_but_its_end_is_not_seen_is_not_said_to_be_ended(self) -> None:
+        agent = ScriptedAgent(Behaviour(marks=((0, "beat"), (60, "timeout")), takes_s=10_000))
+
+        result = await run(agent)
+
+        assert result.outcome is Outcome.TIMED_OUT
+        assert "its end was not seen" in result.reason
+        assert agent.terminated == [SESSION]
+
+    async def test_and_still_writes_although_its_watchdog_is_gone_has_timed_out(self) -> None:
+        agent = ScriptedAgent(Behaviour(marks=((0, "beat"), (70, "late")), takes_s=10_000))
+
+        assert (await run(agent)).outcome is Outcome.TIMED_OUT
+
+    @pytest.mark.parametrize("timeout_s", [5, 60, 160])
+    async def test_because_its_task_stopped_is_lost_and_not_said_to_be_ended(self, timeout_s: int) -> None:
+        # Nobody tells a client: the signs of life end, and with them what the watchdog would say.
+        agent = ScriptedAgent(Behaviour(output=b"begun", marks=((0, "beat"),), takes_s=10_000))
+
+        result = await run(agent, a_command(timeout_s=timeout_s))
+
+        assert result.outcome is Outcome.CONNECTION_LOST
+        assert f"for {timeout_s + 15} s" in result.reason
+        assert "may have gone on" in result.remedy
+        assert "ended" not in result.reason
+        assert result.head == b"begun"
         assert agent.terminated == [SESSION]
 
     async def test_in_silence_is_ended_by_ecs(self) -> None:
@@ -320,6 +359,7 @@ class TestAnEndThatIsNotSeen:
 
         assert result.outcome is Outcome.OUTPUT_INCOMPLETE
         assert "more than 10000 bytes" in result.reason
+        assert "max_output_bytes" not in result.remedy  # no field and no flag sets it
         assert 10_000 < len(sink.whole) < 12_000
         assert agent.terminated == [SESSION]
 
@@ -427,6 +467,69 @@ class TestASessionThatIsEnded:
         assert agent.terminated == [SESSION]
         assert agent.connections[0].closed_by_client
 
+    async def test_in_vain_when_the_call_is_cancelled_says_so(self) -> None:
+        async def refuse(session_id: str) -> None:
+            raise AwsRefused("cannot end the session", why="down")
+
+        agent = ScriptedAgent(Behaviour(marks=((0, "beat"), (20, "beat")), takes_s=1e9))
+        task = asyncio.ensure_future(run(agent, a_command(timeout_s=1000), terminate=refuse))
+        agent.world.later(10, task.cancel)
+
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+
+        assert why_left_open(cancelled.value) == (
+            "Its session could not be ended: cannot end the session: down."
+        )
+
+    @pytest.mark.parametrize(
+        ("cancelled_again", "known"), [(False, "no answer from"), (True, "not waited for")]
+    )
+    async def test_when_a_call_is_cancelled_that_ends_it_already_says_what_is_known(
+        self, cancelled_again: bool, known: str
+    ) -> None:
+        asked = asyncio.Event()
+
+        async def never(session_id: str) -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
+        limits = Limits(terminate_s=5 if cancelled_again else 0.05)
+        task = asyncio.ensure_future(
+            run(ScriptedAgent(Behaviour(takes_s=1e9)), terminate=never, limits=limits)
+        )
+        await asked.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        if cancelled_again:
+            task.cancel()
+
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+
+        assert known in why_left_open(cancelled.value)
+
+    async def test_of_which_it_is_not_known_whether_it_was_opened_is_said_so(self) -> None:
+        agent, asked, answered = ScriptedAgent(), asyncio.Event(), asyncio.Event()
+
+        async def no_answer(command_line: str) -> StreamSession:
+            asked.set()
+            with suppress(asyncio.CancelledError):  # the call is made, and no answer comes
+                await asyncio.Event().wait()
+            await answered.wait()
+            raise CommandMayHaveRun("no answer")
+
+        agent.open_session = no_answer  # type: ignore[method-assign]
+        task = asyncio.ensure_future(run(agent))
+        await asked.wait()
+        task.cancel()
+        answered.set()
+
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+
+        assert why_left_open(cancelled.value) == "Whether a session was opened is not known."
+
     async def test_when_the_call_is_cancelled_while_the_session_opens(self) -> None:
         agent, opening = ScriptedAgent(), asyncio.Event()
         really_open = agent.open_session
@@ -485,6 +588,7 @@ class TestASessionThatIsEnded:
 
         assert result.outcome is Outcome.TIMED_OUT
         assert "Its session could not be ended: cannot end the session: down." in result.remedy
+        assert result.left_open == "Its session could not be ended: cannot end the session: down."
 
     async def test_without_an_answer_does_not_hold_us_up(self) -> None:
         async def never(session_id: str) -> None:
@@ -527,6 +631,16 @@ class TestWithoutAShell:
 
         assert result.outcome is Outcome.TIMED_OUT
         assert result.duration_s == pytest.approx(45 + 60)
+        assert agent.terminated == [SESSION]
+
+    async def test_a_program_that_was_seen_to_start_has_its_time_and_no_more(self) -> None:
+        agent = ScriptedAgent(Behaviour(output=b"x" * 20_000, takes_s=1e9))
+
+        result = await run(agent, CommandSpec(argv=("/app",), shell=False, timeout_s=3))
+
+        assert result.outcome is Outcome.TIMED_OUT
+        assert result.duration_s == pytest.approx(1.1 + 3, abs=0.1)
+        assert result.total_bytes == 20_000
         assert agent.terminated == [SESSION]
 
     async def test_an_exit_status_from_the_agent_itself_counts(self) -> None:

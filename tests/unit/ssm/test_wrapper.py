@@ -108,6 +108,16 @@ def test_a_program_receives_its_arguments_as_they_were_given(arguments: list[str
     assert shown(spec).output == "".join(f"{a}|" for a in arguments or [""]).encode()
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [("FOO=bar", "printenv", "FOO"), ("if", "x"), ("time", "true"), ("FOO=bar",), ("it's",), ("!", "false")],
+)
+def test_the_first_word_is_a_program_whatever_a_shell_would_make_of_it(argv: tuple[str, ...]) -> None:
+    seen = shown(CommandSpec(argv=argv))
+
+    assert (seen.status, b"not found" in seen.output) == (127, True)
+
+
 @given(st.lists(texts, min_size=1, max_size=4))
 def test_without_a_shell_the_agent_splits_the_line_into_the_same_words(words: list[str]) -> None:
     words[0] += "x"

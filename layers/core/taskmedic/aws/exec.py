@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -92,6 +91,7 @@ async def made_once_begun(executor: Executor, call: Callable[..., T], *arguments
 
     Raises:
         CancelledError: the call still waited for a thread, and is not made; or it began nothing.
+        CommandMayHaveRun: what it began is not known.
     """
     future = executor.submit(call, *arguments)
     answer = asyncio.wrap_future(future)
@@ -99,8 +99,12 @@ async def made_once_begun(executor: Executor, call: Callable[..., T], *arguments
         return await asyncio.shield(answer)
     except asyncio.CancelledError:
         if not future.cancel():  # with many containers most may wait for a thread
-            with suppress(TaskmedicError):
+            try:
                 return await answer
+            except CommandMayHaveRun:
+                raise
+            except TaskmedicError:
+                pass
         raise
 
 

@@ -30,7 +30,7 @@ from taskmedic.aws.errors import NO_ANSWER, THROTTLING, no_answer_because, trans
 from taskmedic.aws.exec import backing_off, made_once_begun
 from taskmedic.aws.host_answer import read_answer
 from taskmedic.domain import nodes
-from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
+from taskmedic.domain.command import CommandResult, CommandSpec, Outcome, note_left_open
 from taskmedic.domain.errors import (
     AwsRefused,
     CommandInvalid,
@@ -48,6 +48,7 @@ MAX_PARAMETER_BYTES = 40_000  # of the script: a document with its parameters ma
 DELIVERY_S = 30  # the least that SendCommand takes for the time until the host's agent starts it
 LEAST_RUN_S = 5  # the least executionTimeout; the agent makes an hour of anything less
 NOT_THERE_YET_S = 15  # for how long GetCommandInvocation may say InvocationDoesNotExist
+GOES_ON = "Cancelling does not reach the container: there it may run until its time is over."
 TERMINAL = frozenset({"Success", "Cancelled", "TimedOut", "Failed"})
 # docker exec's output compressed on stdout, and the last bytes of it as they are on stderr.
 HOST_SCRIPT = (
@@ -110,8 +111,9 @@ class _HostCall:
                 why=error.text(),
                 remedy=f"See in the container whether it ran before you run it again. {trouble}".rstrip(),
             ) from error
-        except BaseException:
-            await asyncio.shield(self._cancelled(command_id, instance))
+        except BaseException as error:
+            trouble = await asyncio.shield(self._cancelled(command_id, instance))
+            note_left_open(error, f"{GOES_ON} {trouble}".rstrip())
             raise
         if answer is None:
             trouble = await self._cancelled(command_id, instance)
@@ -130,11 +132,12 @@ class _HostCall:
         )
         try:
             return await asyncio.shield(sending)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             sending.cancel()
             await asyncio.wait([sending])
             if not sending.cancelled() and not sending.exception():
-                await asyncio.shield(self._cancelled(sending.result(), instance))
+                trouble = await asyncio.shield(self._cancelled(sending.result(), instance))
+                note_left_open(cancelled, f"{GOES_ON} {trouble}".rstrip())
             raise
 
     @property

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
     NOT_REACHABLE = "not_reachable"
     """No session with the container came about."""
     TIMED_OUT = "timed_out"
-    """It ran longer than it was allowed to and was ended."""
+    """It ran longer than it was allowed to, and was ended or told to end."""
     OUTPUT_INCOMPLETE = "output_incomplete"
     """The session ended in order, but without a sign that the command had ended and its output was whole."""
     CONNECTION_LOST = "connection_lost"
@@ -84,7 +84,12 @@ class CommandSpec:
     @property
     def text(self) -> str:
         """The command as a script for ``/bin/sh``."""
-        return self.script or shlex.join(self.argv)
+        if not self.argv:
+            return self.script
+        # Unquoted, the first word could be an assignment, a keyword or an alias.
+        first, *rest = self.argv
+        quoted = shlex.quote(first)
+        return " ".join([quoted if quoted != first else f"'{first}'", *map(shlex.quote, rest)])
 
 
 def _check_text(text: str, where: str) -> None:
@@ -149,6 +154,8 @@ class CommandResult:
     duration_s: float = 0.0
     may_have_run: bool = True
     """False only where it is certain that the command never ran, so that another attempt repeats nothing."""
+    left_open: str = ""
+    """Why its session may still be there, in a sentence. Empty: it is over, or there was none."""
     agent_ready: bool = True
     """False where ECS said that its agent in the container is not connected: nothing ran, and there may be
     another way in. Not where the caller was refused."""
@@ -171,3 +178,18 @@ class CommandResult:
         left_out = self.total_bytes - len(self.head) - len(self.tail)
         head, tail = self.head.decode(errors="replace"), self.tail.decode(errors="replace")
         return f"{head}\n[… {left_out} bytes left out …]\n{tail}"
+
+
+_LEFT_OPEN = "left open: "
+
+
+def note_left_open(error: BaseException, why: str) -> None:
+    """Writes onto an error why the session that it cut off may still be there; empty: it is over."""
+    if why:
+        error.add_note(_LEFT_OPEN + why)
+
+
+def why_left_open(error: BaseException) -> str:
+    """What ``note_left_open`` wrote; empty when the session is over, or there was none."""
+    notes = getattr(error, "__notes__", [])
+    return " ".join(note.removeprefix(_LEFT_OPEN) for note in notes if note.startswith(_LEFT_OPEN))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from taskmedic.domain.command import CommandResult, CommandSpec, DataKey, StreamSession
+from taskmedic.domain.command import CommandResult, CommandSpec, DataKey, StreamSession, note_left_open
 from taskmedic.domain.errors import CommandMayHaveRun, ExecAgentNotReady, TaskmedicError
 from taskmedic.ssm import outcomes
 from taskmedic.ssm.command import prepare
@@ -50,7 +50,8 @@ async def run_command(
 
     Whatever goes wrong with the container, the network or AWS becomes an outcome. A session that is not
     known to be over is ended with ``terminate``: on every outcome without an end, when the wrapper in the
-    container cannot be let go, on cancellation, and when the sink fails.
+    container cannot be let go, on cancellation, and when the sink fails. Where that fails, the result or the
+    exception says so (``CommandResult.left_open``, ``why_left_open``).
 
     Args:
         sink: Gets the whole output while the result keeps its beginning and end.
@@ -70,13 +71,20 @@ async def run_command(
     now = clock()
     session = Session(stream, started_ms=time.time_ns() // 1_000_000, now=now)
     run = CommandRun(spec, invocation, session, sink=sink, limits=limits, now=now)
-    trouble = ""
     try:
         result = await _Conversation(run, stream, limits, connect, resume, data_key, clock).result()
-    finally:
-        if not run.over or run.resend_at is not None:
-            trouble = await _ended(stream.session_id, terminate, limits)
-    return replace(result, duration_s=clock() - began, remedy=f"{result.remedy} {trouble}".strip())
+    except BaseException as error:
+        note_left_open(error, await _ended(stream.session_id, terminate, limits))
+        raise
+    trouble = ""
+    if not run.over or run.resend_at is not None:
+        trouble = await _ended(stream.session_id, terminate, limits)
+    return replace(
+        result,
+        duration_s=clock() - began,
+        remedy=f"{result.remedy} {trouble}".strip(),
+        left_open=trouble,
+    )
 
 
 async def _opened(opening: Awaitable[StreamSession], terminate: Terminate, limits: Limits) -> StreamSession:
@@ -86,11 +94,15 @@ async def _opened(opening: Awaitable[StreamSession], terminate: Terminate, limit
     future = asyncio.ensure_future(opening)
     try:
         return await asyncio.shield(future)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         future.cancel()
         await asyncio.wait([future], timeout=limits.start_s)
-        if future.done() and not future.cancelled() and not future.exception():
-            await _ended(future.result().session_id, terminate, limits)
+        if not future.done() or (
+            not future.cancelled() and isinstance(future.exception(), CommandMayHaveRun)
+        ):
+            note_left_open(cancelled, outcomes.PERHAPS_OPENED)
+        elif not future.cancelled() and not future.exception():
+            note_left_open(cancelled, await _ended(future.result().session_id, terminate, limits))
         raise
 
 
@@ -98,12 +110,28 @@ async def _ended(session_id: str, terminate: Terminate, limits: Limits) -> str:
     """Ends the session even while this task is being cancelled; a sentence if that failed."""
     ending = asyncio.ensure_future(asyncio.wait_for(terminate(session_id), limits.terminate_s))
     try:
-        await asyncio.shield(ending)
-    except TaskmedicError as error:
-        return f"Its session could not be ended: {error.text()}"
-    except TimeoutError:
-        return "Its session could not be ended: no answer from ssm:TerminateSession."
-    return ""
+        await asyncio.wait([ending])
+    except asyncio.CancelledError as cancelled:
+        try:
+            await asyncio.wait([ending])
+        except asyncio.CancelledError as impatient:
+            note_left_open(impatient, "Whether its session could be ended was not waited for.")
+            raise
+        note_left_open(cancelled, _trouble(ending))
+        raise
+    return _trouble(ending)
+
+
+def _trouble(ending: asyncio.Future[None]) -> str:
+    match ending.exception():
+        case None:
+            return ""
+        case TaskmedicError() as error:
+            return f"Its session could not be ended: {error.text()}"
+        case TimeoutError():
+            return "Its session could not be ended: no answer from ssm:TerminateSession."
+        case error:
+            raise error
 
 
 @dataclass(frozen=True)

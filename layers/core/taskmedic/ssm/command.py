@@ -83,8 +83,8 @@ _END = (
     "else kill -TERM 0;z {kill_after}&&kill -9 0;fi;exit;}};"
 )
 # The watchdog ends the command when its time is over, and when the session is: SIGHUP tells that the terminal
-# was hung up, or a beat that cannot be written. The wrapper outlives SIGTERM. USR1 ends the watchdog, and with
-# it the sleep that it waits for: in a container without an init, nobody else would reap it.
+# was hung up, or a beat that cannot be written. The wrapper outlives SIGTERM. USR1 ends the watchdog, and the
+# sleep that it waits for with it: in a container without an init, nobody else would reap it.
 _WATCHDOG = (
     "trap : TERM;q(){{ kill -9 $!;wait $!;exit;}};z(){{ sleep $1& wait $!;}};"
     + _SESSION

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
 
 _LOOK_FIRST: Final = "See what it did before running it again."
+PERHAPS_OPENED: Final = "Whether a session was opened is not known."
 _PERHAPS: Final = f"It is not known whether the command ran. {_LOOK_FIRST}"
 
 
@@ -67,7 +69,11 @@ def exited(code: int) -> CommandResult:
 def not_opened(reason: str, remedy: str, *, may_have_run: bool) -> CommandResult:
     """``ecs:ExecuteCommand`` was refused or gave no answer."""
     return CommandResult(
-        outcome=Outcome.NOT_REACHABLE, reason=reason, remedy=remedy, may_have_run=may_have_run
+        outcome=Outcome.NOT_REACHABLE,
+        reason=reason,
+        remedy=remedy,
+        may_have_run=may_have_run,
+        left_open=PERHAPS_OPENED if may_have_run else "",
     )
 
 
@@ -83,7 +89,7 @@ def not_connected(reason: str) -> CommandResult:
 def closed(message: str, gap: bool, progress: Progress, spec: CommandSpec) -> CommandResult:
     """The gateway said that the session is over, and no end mark had been seen."""
     if progress.timed_out:
-        return timed_out(spec, inside=True)
+        return timed_out(spec, Seen.KILLED)
     if _IDLE in message:
         return CommandResult(
             outcome=Outcome.TIMED_OUT,
@@ -160,14 +166,34 @@ def script_damaged() -> CommandResult:
     )
 
 
-def timed_out(spec: CommandSpec, *, inside: bool) -> CommandResult:
-    """The command ran longer than ``timeout_s``: ended by its watchdog inside, or by us from outside."""
-    where = "in the container" if inside else "by ending its session"
+class Seen(Enum):
+    """What was seen of the end of a command whose time was over."""
+
+    ENDED = " and was ended in the container."
+    """Its end mark: the watchdog ended all of its session."""
+    KILLED = " and was killed in the container, with its shell."
+    """The session's end, after the watchdog had said that it ends the command."""
+    NOTHING = ", and its end was not seen."
+
+
+def timed_out(spec: CommandSpec, seen: Seen) -> CommandResult:
+    """The command ran longer than ``timeout_s``."""
+    perhaps = "" if seen is Seen.ENDED else " What it started may still run: see to that first."
     return CommandResult(
         outcome=Outcome.TIMED_OUT,
-        reason=f"The command ran longer than {spec.timeout_s:g} s and was ended {where}.",
-        remedy="Raise the step's timeout, or let the command do less."
-        + ("" if inside else " A process that left the command's group may still run."),
+        reason=f"The command ran longer than {spec.timeout_s:g} s{seen.value}",
+        remedy=f"Raise the step's timeout, or let the command do less.{perhaps}",
+    )
+
+
+def unheard(spec: CommandSpec, after_s: float) -> CommandResult:
+    """The command's time is over, and the wrapper, which would have said so, fell silent before."""
+    return CommandResult(
+        outcome=Outcome.CONNECTION_LOST,
+        reason=f"Nothing was heard from the container for {after_s:.0f} s, "
+        f"not even that the command's time of {spec.timeout_s:g} s is over.",
+        remedy="Its task may have stopped, or its network broken; the command may have gone on. "
+        + _LOOK_FIRST,
     )
 
 
@@ -212,6 +238,6 @@ def too_much_output(limit: int) -> CommandResult:
     """The output passed its limit and the command was ended."""
     return CommandResult(
         outcome=Outcome.OUTPUT_INCOMPLETE,
-        reason=f"The command wrote more than {limit} bytes and was ended by ending its session.",
-        remedy="Let it write less, or raise max_output_bytes.",
+        reason=f"The command wrote more than {limit} bytes, and no more is taken of one; it was cut off.",
+        remedy="Let it write less, or into a file that it copies to where you need it, for example to S3.",
     )

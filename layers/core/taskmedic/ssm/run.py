@@ -10,7 +10,7 @@ from taskmedic.domain.command import CommandResult, CommandSpec, DataKey
 from taskmedic.ssm import outcomes
 from taskmedic.ssm.capture import Capture
 from taskmedic.ssm.command import BEAT_S, GOODBYE, KILL_AFTER_S, Invocation, LineEnds, Mark, MarkReader
-from taskmedic.ssm.outcomes import Progress
+from taskmedic.ssm.outcomes import Progress, Seen
 from taskmedic.ssm.session import (
     Broken,
     Closed,
@@ -98,7 +98,7 @@ class CommandRun:
                 output.append(event.data)
                 continue
             self._take_output(output, now)
-            self._take_event(event)
+            self._take_event(event, now)
         self._take_output(output, now)
 
     def tick(self, now: float) -> None:
@@ -107,7 +107,7 @@ class CommandRun:
         if self.result is not None:
             return
         if now >= self._deadline:
-            self._end(self._late())
+            self._end(self._late(now))
         elif now >= self._silence_deadline:
             self._end(outcomes.silent(self._limits.silence_s))
 
@@ -140,11 +140,13 @@ class CommandRun:
         """The connection broke and there is no other."""
         return self._end(outcomes.lost(reason, self._progress, heard=self._session.heard))
 
-    def _take_event(self, event: ErrorOutput | ExitStatus | DataKeyWanted | Closed | Broken) -> None:
+    def _take_event(
+        self, event: ErrorOutput | ExitStatus | DataKeyWanted | Closed | Broken, now: float
+    ) -> None:
         match event:
             case ErrorOutput(data):  # beside the terminal's stream, so there are no marks in it
                 if self._marks is None:
-                    self._note(started=True)
+                    self._started_without_mark(now)
                 self._keep(self._line_ends.feed(data))
             case DataKeyWanted():
                 self.data_key_wanted = event
@@ -166,7 +168,7 @@ class CommandRun:
         pieces.clear()
         self._heard_at = now
         if self._marks is None:
-            self._note(started=True)
+            self._started_without_mark(now)
             self._keep(self._line_ends.feed(data))
             return
         for found in self._marks.feed(data):
@@ -174,6 +176,12 @@ class CommandRun:
                 self._take_mark(found.word, now)
             else:
                 self._keep(found)
+
+    def _started_without_mark(self, now: float) -> None:
+        """The first output shows that the program runs, so it has its time and no more."""
+        if not self._progress.started:
+            self._note(started=True)
+            self._deadline = min(self._deadline, now + self._spec.timeout_s)
 
     def _take_mark(self, word: str, now: float) -> None:
         if self.result is not None:
@@ -184,7 +192,7 @@ class CommandRun:
             case "start":
                 self._note(started=True)
                 self._capture = self._new_capture()
-                self._deadline = now + self._spec.timeout_s + KILL_AFTER_S + self._limits.grace_s
+                self._deadline = now + self._spec.timeout_s + self._patience_s
             case "beat":
                 self._beats = True
             case "timeout":
@@ -195,7 +203,7 @@ class CommandRun:
                 self._session.send_input(GOODBYE, now)
                 timed_out = self._progress.timed_out
                 self._end(
-                    outcomes.timed_out(self._spec, inside=True) if timed_out else outcomes.exited(int(word)),
+                    outcomes.timed_out(self._spec, Seen.ENDED) if timed_out else outcomes.exited(int(word)),
                     over=True,
                 )
 
@@ -218,10 +226,19 @@ class CommandRun:
         if self._capture.total_bytes > self._spec.max_output_bytes:
             self._end(outcomes.too_much_output(self._spec.max_output_bytes))
 
-    def _late(self) -> CommandResult:
+    def _late(self, now: float) -> CommandResult:
         if self._progress.started or self._marks is None:
-            return outcomes.timed_out(self._spec, inside=False)
+            silence_s = now - self._heard_at
+            # A watchdog that gave signs of life would have said that the time is over.
+            if self._beats and not self._progress.timed_out and silence_s > self._patience_s:
+                return outcomes.unheard(self._spec, silence_s)
+            return outcomes.timed_out(self._spec, Seen.NOTHING)
         return outcomes.not_started(self._limits.start_s, self._progress, heard=self._session.heard)
+
+    @property
+    def _patience_s(self) -> float:
+        """How long the watchdog may take for the end of a command whose time is over."""
+        return KILL_AFTER_S + self._limits.grace_s
 
     @property
     def _silence_deadline(self) -> float:

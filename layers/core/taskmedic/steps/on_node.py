@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from taskmedic.domain import nodes
-from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
+from taskmedic.domain.command import CommandResult, CommandSpec, Outcome, why_left_open
 from taskmedic.domain.dispatch import (
     NODE_OVERHEAD_S,
     NOT_STARTED,
@@ -35,6 +35,7 @@ NO_HOST = Finding(
     "Use ECS Exec (via: exec) for tasks on Fargate.",
 )
 LOCK_WAIT_S = 20.0
+LOCK_STAYS = "Its lock stays until it expires."
 MARK_S = 90 * 24 * 3600  # as long as Step Functions keeps an execution's name
 
 
@@ -98,6 +99,8 @@ class OnNode:
         run_key: What runs at most once on a node: execution and step. Empty: the command may be repeated.
         all_until: When the time for all nodes is over, in seconds of ``time.monotonic``; then commands end.
         call_until: When this Lambda call must end; a command that may take longer is not begun.
+        on_cut_off: Told of a node whose command a cancellation cut off, and why its session may still be
+            there; that is empty when it was ended.
         lock_wait_s: How long to wait, in seconds, for a session of somebody else to end.
         lock_poll_s: The shortest and the longest pause between two looks at the lock, in seconds.
     """
@@ -113,6 +116,7 @@ class OnNode:
     run_key: str = ""
     all_until: float = math.inf
     call_until: float = math.inf
+    on_cut_off: Callable[[Node, str], None] = lambda _node, _left_open: None
     lock_wait_s: float = LOCK_WAIT_S
     lock_poll_s: tuple[float, float] = (0.5, 2.0)
 
@@ -153,13 +157,26 @@ class OnNode:
         if isinstance(way, NodeResult):
             await self._unclaimed(node)
             return way
+        return await self._run(way, node, spec, key)
+
+    async def _run(self, way: Runner, node: Node, spec: CommandSpec, key: str) -> NodeResult:
+        """The command's result. The lock is kept while a session may still be there: beside it, another could
+        end ECS Exec in the container for good.
+        """
+        left_open = ""
         try:
             output = self.output_for(node)
             result = await way.run(node, spec, output)
             if not result.agent_ready and self.via == "auto" and node.get(nodes.CONTAINER_INSTANCE_ARN):
                 result = _after(result, await self.host_runner.run(node, spec, output))
+            left_open = result.left_open
+        except BaseException as error:
+            left_open = why_left_open(error)
+            if isinstance(error, asyncio.CancelledError):
+                self.on_cut_off(node, left_open)
+            raise
         finally:
-            trouble = await asyncio.shield(self._unlocked(key))
+            trouble = LOCK_STAYS if left_open else await asyncio.shield(self._unlocked(key))
         return await self._stored(node, result, output, trouble)
 
     def _out_of_time(self, node: Node, spec: CommandSpec, left: float) -> NodeResult | None:
@@ -195,7 +212,7 @@ class OnNode:
         try:
             await self._off_loop(self.locks.release_lock, key, self.owner)
         except AwsError as error:
-            return f"Its lock stays until it expires: {error.text()}"
+            return f"{LOCK_STAYS} {error.text()}"
         return ""
 
     async def _claimed(self, node: Node) -> bool:
