@@ -32,4 +32,5 @@ def test_any_text_is_diagnosed_printed_and_stored(reason: str, lines: list[str])
     assert not [c for c in shown if unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t"]
     stored = json.loads(aws.objects["documents"].decode())
     assert stored["tasks"][0]["taskArn"].endswith(TASK)
-    assert len(stored["logs"].get("app", [])) == len(lines)
+    # A reason may by chance be a benign one, for which no log is read.
+    assert len(stored["logs"].get("app", [])) in {0, len(lines)}

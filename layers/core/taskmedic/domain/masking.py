@@ -72,6 +72,13 @@ def _mask_member(key: Any, value: Any) -> Any:
             return mask_environment(pair for pair in value if isinstance(pair, Mapping))
     if not isinstance(key, str) or key in _REFERENCES or not re.fullmatch(SETTING, key, re.IGNORECASE):
         return mask_document(value)
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
+    return _hidden(value)
+
+
+def _hidden(value: Any) -> Any:
+    """What stands behind a secret's name: ``****``, but for an ARN and what can hold none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return mask_document(value)
     return value if value == "" or _ARN.fullmatch(str(value)) else MASK

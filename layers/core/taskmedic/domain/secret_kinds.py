@@ -184,7 +184,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "the header Authorization with its scheme",
-        rf"(?i)(authorization[\"'\\\]]{{0,8}}[ \t]{{0,3}}[:=][ \t]{{0,3}}[\"'\\]{{0,4}}"
+        rf"(?i)(authorization[\"'\\\]]{{0,8}}[ \t]{{0,3}}[:=][ \t]{{0,3}}[\[\"'\\]{{0,5}}"
         rf"(?:{_SCHEMES})[ =]{{1,3}})"
         rf"{NOT_HARMLESS}(?!(?:tokens?|credentials?|scheme)\b)[^\"'\\\n]{{1,4000}}",
         {
@@ -219,7 +219,7 @@ KINDS: tuple[Kind, ...] = (
             '["curl", "-u", "a:b"]': f'["curl", "-u", "{MASK}"]',
             "redis-cli -h cache -a hunter2 ping": f"redis-cli -h cache -a {MASK} ping",
         },
-        ("mysql", "mariadb", "curl", "redis-cli", "sshpass"),
+        ("mysql", "mariadb", "curl", "redis-cli", "sshpass", " login"),
     ),
     Kind(
         "a flag and its quoted value, also as two members of a list",
@@ -277,7 +277,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "token: value, where the value has a digit or nothing follows it",
-        rf"(?i)({WORD_BEGINS}{TOKEN_NAME}(?:{COLON}|:(?=[^\s/]{{16}})))"
+        rf"(?i)({WORD_BEGINS}{TOKEN_NAME}(?:{COLON}|:(?=[^\s/]{{16}})(?=[^\s\d]{{0,400}}\d)))"
         rf"{NOT_HARMLESS}(?!\S{{1,200}}:(?:\s|\Z))(?!\S{{0,20}}://)"
         rf"(?:(?=[^\s\d]{{0,400}}\d)[^\s\"',;{{}}\[\]]{{8,4000}}+|"
         rf"[^\s\"',;{{}}\[\]()<>]{{1,400}}+(?=[ \t]{{0,3}}(?:[,;}}\]\n]|\Z)))",

@@ -42,9 +42,9 @@ FLAG = rf"(?<![\w\-])--?[\w.\-]{{0,40}}?{ANY_NAME}(?<!-id)"  # --secret-id is th
 
 # Values ----------------------------------------------------------------------------------------------------
 
-# Not a secret: one that is hidden already, the ARN of one, a word that says what is the matter with it.
+# Not a secret: one that is hidden already, the ARN of one, a placeholder, a word that says what is wrong.
 NOT_HARMLESS = (
-    r"(?!\*{4})(?!arn:aws[\w\-]{0,12}:[a-z])"
+    r"(?!\*{4})(?!arn:aws[\w\-]{0,12}:[a-z])(?!\$\{[\w.]{1,100}\})"
     r"(?!(?:null|none|nil|true|false|yes|no|not|is|was|must|should|cannot|could|may|the|too|for|an?|empty|"
     r"missing|required|invalid|incorrect|wrong|expired|unknown|undefined|unset|denied|unauthorized|forbidden|"
     r"timeout|failed|failure|error|eof|authentication|changed)(?![^\s,;.:)}\]\"'\\]))"
@@ -56,9 +56,9 @@ BARE = (
     r"(?!\\{1,7}[\"'])[^\s,;&\"'){}\]](?:[^\s,;&\"'){}\]]|"
     r"[,;&\"'){}\]](?=[^\s,;&\"'){}\]])(?![\w.\-%\[\]]{1,60}=)(?!(?<=;)\w{1,20} \w{1,20}=)){0,4000}"
 )
-EQUALS = r"[\"'\\\]]{0,8}[ \t]{0,3}(?:=>|:=|={1,3}+(?!>))[ \t]{0,3}"
+EQUALS = r"[\"'\\\]]{0,8}[ \t]{0,3}(?:=>|:=|={1,3}+(?!>)|\\{1,4}u003d|%3d)[ \t]{0,3}"
 COLON = r"(?:[\"'\\]{1,4}[ \t]{0,3}:[ \t]{0,3}|[ \t]{0,3}:[ \t]{1,3})"
-SEPARATOR = rf"(?:{EQUALS}|[\"'\\]{{0,4}}[ \t]{{0,3}}:[ \t]{{0,3}})"
+SEPARATOR = rf"(?:{EQUALS}|[\"'\\]{{0,4}}[ \t]{{0,3}}:[ \t]{{0,3}})\[?"
 
 # Programs that take a secret by a short option: a pattern of the program and of the option.
 SHORT_OPTIONS: Mapping[str, str] = {
@@ -66,4 +66,5 @@ SHORT_OPTIONS: Mapping[str, str] = {
     r"curl": r"(?:-[a-zA-Z]{0,6}u|--user)",
     r"redis-cli": r"-a",
     r"sshpass": r"-p",
+    r"(?:docker|podman) login": r"-p",
 }
