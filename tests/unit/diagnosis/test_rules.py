@@ -198,6 +198,11 @@ class TestOrderOfEvidence:
 
         assert diagnose(task).category == "user.stopped"
 
+    def test_a_stop_of_our_own_is_known_also_without_its_code(self) -> None:
+        task = a_task().stopped("Taskmedic: OutOfMemory in sight").container("app", 143).container("proxy", 0)
+
+        assert diagnose(task).category == "user.stopped"
+
     def test_ecs_own_words_are_believed_also_with_that_code(self) -> None:
         task = a_task().stopped("Container instance deregistration forced by user", "UserInitiated")
 

@@ -14,8 +14,16 @@ from taskmedic.domain.diagnosis.rules.model import (
     Rule,
     words,
 )
+from taskmedic.domain.stops import OWN_STOP_PREFIX
 
 _FIRST: tuple[Rule, ...] = (
+    Rule(
+        "own-stop",
+        "user.stopped",
+        (words("own-stop", f"^{OWN_STOP_PREFIX}"),),  # what follows is why we did it, in anybody's words
+        "taskmedic.domain.stops",
+        f"{OWN_STOP_PREFIX}hung, thread dump taken",
+    ),
     Rule(
         "exec-agent",
         "exec_agent.failed",
