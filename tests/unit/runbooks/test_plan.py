@@ -330,8 +330,10 @@ def test_names_of_the_trigger_are_not_looked_up_in_a_third_account() -> None:
         nodes=f"{{clusters: ['${{option.cluster}}'], assume_role_arn: '{ELSEWHERE}'}}",
     )
 
-    with pytest.raises(OptionInvalid, match=f"the target is in account {OTHER}, and this is {ACCOUNT}"):
-        of_event(text, THEIRS)
+    for about in (THEIRS, target("checkout")):
+        with pytest.raises(OptionInvalid, match=f"the target is in account {about.account}") as refused:
+            of_event(text, about)
+        assert refused.value.why == "the nodes of runbook test are not read there"
 
 
 def test_by_hand_stopped_tasks_are_read_by_the_role_of_the_source_that_reads_the_cluster() -> None:

@@ -12,15 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taskmedic.domain.arns import Arn
 from taskmedic.domain.errors import FilterInvalid, OptionInvalid
 from taskmedic.domain.node_source import NodeSource, NodesSpec, comma_list
-from taskmedic.domain.runbooks.context import PLACEHOLDER, fill
+from taskmedic.domain.runbooks.context import fill
 from taskmedic.domain.runbooks.durations import time_for_all_nodes
 from taskmedic.domain.runbooks.fields import seconds
 from taskmedic.domain.runbooks.models import MAX_STEPS, Runbook
 from taskmedic.domain.runbooks.options import resolve
-from taskmedic.domain.runbooks.reach import Reach
+from taskmedic.domain.runbooks.reach import Reach, out_of_reach
 from taskmedic.domain.runbooks.steps import Step, StoppedTasksStep
 from taskmedic.domain.triggers import Target, Trigger
 
@@ -163,37 +162,28 @@ def _sources(
     stops_nodes = any(step.stop_task is not None and not step.stop_task.task for step in book.steps)
     account, region = completion.target.account, completion.target.region
     foreign = bool(account and own_account and account != own_account)
+    certain = bool(account) and (foreign or completion.of_event)  # an alert that names none counts as ours
     sources: list[dict[str, Any]] = []
     for source in whole.get("sources") or [_own_fields(whole)]:
         filled = fill(source, completion.strict_lookups, last=True)
         if stops_nodes:
             _check_as_narrow(source, filled)
-        if foreign and _out_of_reach(book, source, filled, account):
+        if certain and out_of_reach(book, source, filled, account):
             continue
         if region and region != own_region and not filled.get("region"):
             filled["region"] = region
         sources.append(filled)
-    if foreign and not (sources and all(source.get("assume_role_arn") for source in sources)):
+    if not sources or (foreign and not all(source.get("assume_role_arn") for source in sources)):
         raise OptionInvalid(
             f"the target is in account {account}, and this is {own_account}",
-            why=f"runbook {book.name} names no role to assume there",
-            remedy="Give its nodes an assume_role_arn of that account.",
+            why=f"the nodes of runbook {book.name} are not read there",
+            remedy="Give them an assume_role_arn of the target's account, or none for our own.",
         )
     return sources
 
 
 def _own_fields(nodes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in nodes.items() if key not in _SHARED}
-
-
-def _out_of_reach(book: Runbook, source: Mapping[str, Any], filled: Mapping[str, Any], account: str) -> bool:
-    """Whether a source with names of the trigger's would look for them in an account that is not theirs."""
-    role = Arn.parse(str(filled.get("assume_role_arn", "")))
-    return bool(role and role.account != account) and any(
-        found["scope"] == "trigger"
-        or (found["name"] in book.options and "${trigger." in (book.options[found["name"]].default or ""))
-        for found in PLACEHOLDER.finditer(json.dumps(source))
-    )
 
 
 def _nodes(

@@ -6,6 +6,7 @@ or by the role of the node source that reads there, or it is refused; it is neve
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from taskmedic.domain.arns import Arn, cluster_of_task, last_part
 from taskmedic.domain.errors import OptionInvalid
 from taskmedic.domain.node_source import NodeSource
 from taskmedic.domain.runbooks.context import PLACEHOLDER
+from taskmedic.domain.runbooks.models import Runbook
 from taskmedic.domain.triggers import Target
 
 
@@ -109,6 +111,16 @@ class Reach:
 def _refusal(step: str, what: str, why: str) -> OptionInvalid:
     remedy = "Give the step an assume_role_arn of the account meant, or name the cluster by its ARN."
     return OptionInvalid(what, where=f"step {step}", why=why, remedy=remedy)
+
+
+def out_of_reach(book: Runbook, source: Mapping[str, Any], filled: Mapping[str, Any], account: str) -> bool:
+    """Whether a source with names of the trigger's would look for them in an account that is not theirs."""
+    role = Arn.parse(str(filled.get("assume_role_arn", "")))
+    return bool(role and role.account != account) and any(
+        found["scope"] == "trigger"
+        or (found["name"] in book.options and "${trigger." in (book.options[found["name"]].default or ""))
+        for found in PLACEHOLDER.finditer(json.dumps(source))
+    )
 
 
 def account_of(source: NodeSource, own_account: str) -> str:
