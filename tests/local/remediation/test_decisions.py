@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -203,6 +204,43 @@ def test_two_runs_replace_the_tasks_of_one_service_one_after_the_other(aws: Any,
         task["stoppingAt"] for task in aws("ecs").describe_tasks(cluster="prod", tasks=tasks)["tasks"]
     )
     assert stops[0] < datetime.fromisoformat(replaced[0]["ended_at"]) <= stops[1]
+
+
+def test_a_runbook_that_has_acted_too_often_leaves_the_rest_to_a_person(
+    run: Any, aws: Any, cloud: Any, outputs: Any
+) -> None:
+    incident = cloud.pagerduty.open_incident("checkout is slow", alerts=[], webhook=False)["id"]
+    now = int(time.time())
+    taken = [{"M": {"execution": {"S": str(n)}, "at": {"N": str(now)}}} for n in range(20)]
+    aws("dynamodb").put_item(
+        TableName=outputs["LedgerTableName"],
+        Item={
+            "pk": {"S": "attempts#container-diagnostics"},
+            "sk": {"S": "prod/checkout"},
+            "taken": {"L": taken},
+            "revision": {"N": "20"},
+        },
+    )
+    request = {"cluster": "prod", "service": "checkout", "incident_id": incident}
+
+    first, second = (
+        done(run({"source": "pagerduty.action", "delivery_id": f"d-{number}", "request": request}))
+        for number in range(2)
+    )
+    by_hand = done(
+        run({"runbook": "container-diagnostics", "options": {"cluster": "prod", "service": "checkout"}})
+    )
+
+    reason = "container-diagnostics has acted 20 times on prod/checkout within 1 h: a person should look"
+    assert [(one["decision"], one["reason"]) for one in (first, second)] == [("skip", reason)] * 2
+    assert {channel["channel"]: channel["status"] for channel in first["report"]["channels"]} == {
+        "pagerduty_note": "posted",
+        "sns": "posted",
+    }
+    assert second["report"] is None
+    (note,) = cloud.pagerduty.incident(incident)["notes"]
+    assert f"Nothing was done: {reason}" in note["content"]
+    assert by_hand["decision"] == "run"
 
 
 def test_an_event_that_cannot_be_read_fails_and_is_kept_whole(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 
 from taskmedic.aws.ledger import FAILED, RECENT_STOPS, Ledger, stamp
+from taskmedic.domain.attempts import AttemptLimit, Verdict
 from taskmedic.domain.errors import AwsRefused
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -223,6 +225,50 @@ def test_actions_are_kept_apart_from_stops(ledger: Ledger) -> None:
     assert ledger.recent_stops("prod", "", NOON) == []
     (action,) = ledger.recent_actions("prod", "", NOON)
     assert (action["task"], action["reason"]) == (TASK, "Taskmedic: hung")
+
+
+LIMIT = AttemptLimit(attempts=2, within_s=3600)
+
+
+def attempts_of(ledger: Ledger, *runs: str, service: str = "checkout", minutes: int = 0) -> list[Verdict]:
+    at = NOON + timedelta(minutes=minutes)
+    return [
+        ledger.take_attempt("replace", "prod", service, execution_arn=run, at=at, limit=LIMIT) for run in runs
+    ]
+
+
+def test_attempts_are_counted_by_runbook_and_service(ledger: Ledger) -> None:
+    assert attempts_of(ledger, "1", "2", "3", "4") == [
+        Verdict.TAKEN, Verdict.TAKEN, Verdict.REFUSED, Verdict.TOLD_BEFORE,
+    ]  # fmt: skip
+    assert attempts_of(ledger, "5", service="search") == [Verdict.TAKEN]
+    assert attempts_of(ledger, "6", minutes=61) == [Verdict.TAKEN]
+
+
+def test_of_many_executions_at_once_no_more_than_the_limit_act(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        verdicts = list(pool.map(lambda run: attempts_of(ledger, str(run))[0], range(40)))
+
+    assert verdicts.count(Verdict.TAKEN) == 2
+    assert verdicts.count(Verdict.REFUSED) == 1
+
+
+def test_an_attempt_that_another_took_in_between_is_seen(ledger: Ledger, monkeypatch: Any) -> None:
+    """Both read that one attempt is left; the second to write must look again."""
+    attempts_of(ledger, "1")
+    read = ledger._table.read_item
+    late: list[bool] = []
+
+    def slow(pk: str, sk: str) -> dict[str, Any]:
+        item = read(pk, sk)
+        if not late:
+            late.append(True)
+            attempts_of(ledger, "2")
+        return item
+
+    monkeypatch.setattr(ledger._table, "read_item", slow)
+
+    assert attempts_of(ledger, "3") == [Verdict.REFUSED]
 
 
 def test_a_lock_has_one_owner(ledger: Ledger) -> None:

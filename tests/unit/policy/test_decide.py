@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from taskmedic.domain.errors import OptionInvalid, RunbookNotFound
-from taskmedic.domain.policy import Action, Decision, Facts, NotChosen, Switch, decide, needs_category
+from taskmedic.domain.policy import (
+    Action,
+    Decision,
+    Facts,
+    NotChosen,
+    Switch,
+    beyond_limit,
+    decide,
+    limited,
+    needs_category,
+)
 from taskmedic.domain.runbooks.models import Runbook
 from taskmedic.domain.triggers import Asked, Incident, Target, Trigger
 
@@ -305,3 +315,45 @@ def test_a_target_in_another_account_is_reached_by_the_role_of_the_nodes() -> No
 def test_the_category_is_needed_only_when_a_rule_looks_at_it() -> None:
     assert not needs_category({"diagnose": DIAGNOSE})
     assert needs_category({"oom": book("oom", {"task_stopped": {"category": "container.oom_killed"}})})
+
+
+REPLACES = book(
+    "replace",
+    {
+        "task_stopped": {},
+    },
+    {"pagerduty": {}},
+    steps=(ACTS,),
+    nodes=NODES,
+)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "asked", "one", "counts"),
+    [
+        (stopped(), NOTHING_ASKED, REPLACES, True),
+        (incident(), NOTHING_ASKED, REPLACES, True),
+        (incident(), Asked("replace"), REPLACES, False),  # a button
+        (manual(), Asked("replace"), REPLACES, False),
+        (incident(), Asked(dry_run=True), REPLACES, False),
+        (stopped(), NOTHING_ASKED, DIAGNOSE, False),
+    ],
+)
+def test_only_what_acts_by_itself_is_limited(
+    trigger: Trigger, asked: Asked, one: Runbook, counts: bool
+) -> None:
+    decision = decided(trigger, one, asked=asked)
+
+    assert (limited(decision, asked, {one.name: one}) is one) is counts
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_beyond_its_limit_a_run_becomes_a_skip_that_is_told_of_once(told: bool) -> None:
+    decision = decided(incident(), REPLACES)
+
+    skip = beyond_limit(decision, REPLACES, "prod/checkout", told=told)
+
+    assert (skip.action, skip.runbook) == (Action.SKIP, "replace")
+    assert skip.reason == "replace has acted 3 times on prod/checkout within 1 h: a person should look"
+    assert (skip.plan is None) is told
+    assert told or skip.plan["steps"] == []  # type: ignore[index]

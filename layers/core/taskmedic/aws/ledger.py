@@ -6,6 +6,7 @@
     newest#<task ARN>            newest                    the event of a task's stop that was taken
     service#<cluster>/<service>  stop#<time>#<task id>     a stop that was diagnosed
     service#<cluster>/<service>  action#<time>#<task id>   a stop of our own
+    attempts#<runbook>           <cluster>/<service>       when it acted there by itself, of late
     lock#<key>                   lock                      who works on it, and until when
     halt#<id>                    halt                      a dispatch that must start nothing more
     report#<incident>#<run>      note                      the note that belongs to a run
@@ -16,16 +17,14 @@ Times in keys are UTC of one width, so that they sort as text. DynamoDB removes 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
-
-from taskmedic.aws.errors import translated
+from taskmedic.aws.items import Table
 from taskmedic.domain.arns import last_part
+from taskmedic.domain.attempts import AttemptLimit, Verdict, attempt
+from taskmedic.domain.errors import Throttled
 
 DAY_S = 24 * 60 * 60
 # As long as Step Functions reserves an execution's name, and far beyond PagerDuty's 48 hours of repeats.
@@ -35,9 +34,8 @@ KEEP_STOP_S = 30 * DAY_S
 KEEP_LOCK_S = DAY_S
 # What is read of a service's stops, at most: in a storm each must not be dearer than the one before.
 RECENT_STOPS = 200
-
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
+# Each try that fails is another's that succeeded, and beyond the limit nothing more is written.
+ATTEMPT_TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,7 @@ class Ledger:
     """Reads and writes the ledger. ``dynamodb`` is a low-level client."""
 
     def __init__(self, table_name: str, dynamodb: Any) -> None:
-        self._table = table_name
-        self._dynamodb = dynamodb
+        self._table = Table(table_name, dynamodb)
 
     # triggers
 
@@ -98,13 +95,15 @@ class Ledger:
         item = {"execution_arn": execution_arn, "at": stamp(at), "version": version}
         pk = f"trigger#{key}"
         if not self._claim(pk, "decision", item, instead_of):
-            return Claim(won=False, earlier=self._get(pk, "decision"))
+            return Claim(won=False, earlier=self._table.read_item(pk, "decision"))
         if task_arn and not self._claim(f"newest#{task_arn}", "newest", item, instead_of):
-            return Claim(won=False, earlier=self._get(f"newest#{task_arn}", "newest"), other_event=True)
+            return Claim(
+                won=False, earlier=self._table.read_item(f"newest#{task_arn}", "newest"), other_event=True
+            )
         return Claim(won=True)
 
     def _claim(self, pk: str, sk: str, item: dict[str, Any], instead_of: str) -> bool:
-        return self._put(
+        return self._table.write_item(
             pk,
             sk,
             item,
@@ -131,9 +130,9 @@ class Ledger:
         owner = "execution_arn = :me", {":me": {"S": execution_arn}}
         if task_arn:
             stop = {name: item[name] for name in ("execution_arn", "at", "decision", "version")}
-            self._put(f"newest#{task_arn}", "newest", stop, KEEP_TRIGGER_S, *owner)
-        if not self._put(f"trigger#{key}", "decision", item, KEEP_TRIGGER_S, *owner):
-            self._put(f"trigger#{key}", f"repeat#{run}", item, KEEP_TRIGGER_S)
+            self._table.write_item(f"newest#{task_arn}", "newest", stop, KEEP_TRIGGER_S, *owner)
+        if not self._table.write_item(f"trigger#{key}", "decision", item, KEEP_TRIGGER_S, *owner):
+            self._table.write_item(f"trigger#{key}", f"repeat#{run}", item, KEEP_TRIGGER_S)
 
     # stops and actions of a service
 
@@ -155,7 +154,9 @@ class Ledger:
         """
         item = {"task": task, "category": category, "revision": revision, "execution_arn": execution_arn}
         item |= {"evidence": evidence} if evidence else {}
-        self._put(_service_key(cluster, service), f"stop#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S)
+        self._table.write_item(
+            _service_key(cluster, service), f"stop#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S
+        )
 
     def recent_stops(self, cluster: str, service: str, since: datetime) -> list[dict[str, Any]]:
         """The service's newest stops since then, up to 200, oldest first, each with its time ``at``."""
@@ -166,18 +167,55 @@ class Ledger:
     ) -> None:
         """Writes down that we stop ``task``; done before the call, so that its event is always recognised."""
         item = {"task": task, "reason": reason, "execution_arn": execution_arn}
-        self._put(_service_key(cluster, service), f"action#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S)
+        self._table.write_item(
+            _service_key(cluster, service), f"action#{stamp(at)}#{last_part(task)}", item, KEEP_STOP_S
+        )
 
     def recent_actions(self, cluster: str, service: str, since: datetime) -> list[dict[str, Any]]:
         """All our own stops in the service since then, oldest first, each with its time ``at`` as text."""
         return self._since(cluster, service, "action", since)
+
+    # attempts
+
+    def take_attempt(
+        self,
+        runbook: str,
+        cluster: str,
+        service: str,
+        *,
+        execution_arn: str,
+        at: datetime,
+        limit: AttemptLimit,
+    ) -> Verdict:
+        """Whether ``runbook`` may act by itself once more in the service; that it does is written down.
+
+        Of several executions that ask at once, each sees what the others have taken.
+
+        Raises:
+            Throttled: so many ask at once that this one came to nothing.
+        """
+        pk, sk = f"attempts#{runbook}", f"{cluster}/{service}"
+        for _ in range(ATTEMPT_TRIES):
+            record = self._table.read_item(pk, sk)
+            revision = record.get("revision", 0)
+            verdict, after = attempt(record, execution_arn, int(at.timestamp()), limit)
+            if after == record or self._table.write_item(
+                pk,
+                sk,
+                {**after, "revision": revision + 1},
+                limit.within_s + KEEP_LOCK_S,
+                "attribute_not_exists(pk) OR revision = :revision",
+                {":revision": {"N": str(revision)}},
+            ):
+                return verdict
+        raise Throttled("cannot count the attempts of the runbook", where=f"{pk}, {sk}")
 
     # locks and halts
 
     def acquire_lock(self, key: str, owner: str, seconds: float, now: float) -> bool:
         """Takes the lock for ``seconds`` from ``now`` (epoch seconds); its owner may prolong it so."""
         item = {"owner": owner, "lock_until": int(now + seconds) + 1}
-        return self._put(
+        return self._table.write_item(
             f"lock#{key}",
             "lock",
             item,
@@ -189,118 +227,35 @@ class Ledger:
 
     def release_lock(self, key: str, owner: str) -> None:
         """Gives the lock back; nothing happens when it is another's by now."""
-        with translated("cannot release the lock", key):
-            try:
-                self._dynamodb.delete_item(
-                    TableName=self._table,
-                    Key=_key(f"lock#{key}", "lock"),
-                    ConditionExpression="#owner = :owner",
-                    ExpressionAttributeNames={"#owner": "owner"},
-                    ExpressionAttributeValues={":owner": {"S": owner}},
-                )
-            except ClientError as error:
-                if not _condition_failed(error):
-                    raise
+        self._table.remove_item(
+            f"lock#{key}", "lock", "#owner = :owner", {":owner": {"S": owner}}, {"#owner": "owner"}
+        )
 
     def halt(self, id_: str) -> None:
         """From now on ``halted(id_)`` is true: no batch of that dispatch starts another node."""
-        self._put(f"halt#{id_}", "halt", {}, KEEP_LOCK_S)
+        self._table.write_item(f"halt#{id_}", "halt", {}, KEEP_LOCK_S)
 
     def halted(self, id_: str) -> bool:
         """Whether the dispatch was halted; read consistently."""
-        return bool(self._get(f"halt#{id_}", "halt"))
+        return bool(self._table.read_item(f"halt#{id_}", "halt"))
 
     # notes
 
     def note_of(self, incident: str, run: str) -> str | None:
         """The id of the note that this run keeps on the incident, when there is one."""
-        return self._get(f"report#{incident}#{run}", "note").get("note_id")
+        return self._table.read_item(f"report#{incident}#{run}", "note").get("note_id")
 
     def remember_note(self, incident: str, run: str, note_id: str) -> None:
         """The note that this run keeps up to date on the incident."""
-        self._put(f"report#{incident}#{run}", "note", {"note_id": note_id}, KEEP_TRIGGER_S)
-
-    # items
-
-    def _put(
-        self,
-        pk: str,
-        sk: str,
-        item: dict[str, Any],
-        keep_s: int,
-        condition: str = "",
-        values: dict[str, Any] | None = None,
-        names: dict[str, str] | None = None,
-    ) -> bool:
-        """Stores the item; False when ``condition`` does not hold."""
-        whole = {"pk": pk, "sk": sk, "expires_at": int(time.time()) + keep_s, **item}
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "Item": {name: _serializer.serialize(value) for name, value in whole.items()},
-        }
-        if condition:
-            request |= {"ConditionExpression": condition, "ExpressionAttributeValues": values or {}}
-        if names:
-            request |= {"ExpressionAttributeNames": names}
-        with translated("cannot write to the ledger", pk):
-            try:
-                self._dynamodb.put_item(**request)
-            except ClientError as error:
-                if _condition_failed(error):
-                    return False
-                raise
-        return True
-
-    def _get(self, pk: str, sk: str) -> dict[str, Any]:
-        with translated("cannot read the ledger", pk):
-            answer = self._dynamodb.get_item(TableName=self._table, Key=_key(pk, sk), ConsistentRead=True)
-        return _plain(answer.get("Item", {}))
+        self._table.write_item(f"report#{incident}#{run}", "note", {"note_id": note_id}, KEEP_TRIGGER_S)
 
     def _since(
         self, cluster: str, service: str, kind: str, since: datetime, limit: int | None = None
     ) -> list[dict[str, Any]]:
         pk = _service_key(cluster, service)
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-            ExpressionAttributeValues={
-                ":pk": {"S": pk},
-                ":first": {"S": f"{kind}#{stamp(since)}"},
-                ":last": {"S": f"{kind}#~"},
-            },
-            ConsistentRead=True,
-            ScanIndexForward=False,
-            PaginationConfig={"MaxItems": limit, "PageSize": limit},
-        )
-        with translated("cannot read the ledger", pk):
-            found = [_plain(item) for page in pages for item in page["Items"]]
-        return [{**item, "at": item["sk"].split("#")[1]} for item in reversed(found)]
+        found = self._table.newest_items(pk, f"{kind}#{stamp(since)}", f"{kind}#~", limit)
+        return [{**item, "at": item["sk"].split("#")[1]} for item in found]
 
 
 def _service_key(cluster: str, service: str) -> str:
     return f"service#{last_part(cluster)}/{last_part(service)}"
-
-
-def _key(pk: str, sk: str) -> dict[str, dict[str, str]]:
-    return {"pk": {"S": pk}, "sk": {"S": sk}}
-
-
-def _plain(item: dict[str, Any]) -> dict[str, Any]:
-    """The item as plain JSON values; the table holds whole numbers only."""
-    return {name: _whole(_deserializer.deserialize(value)) for name, value in item.items()}
-
-
-def _whole(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _whole(inner) for name, inner in value.items()}
-        case list():
-            return [_whole(inner) for inner in value]
-        case None | str() | bool():
-            return value
-        case _:
-            return int(value)
-
-
-def _condition_failed(error: ClientError) -> bool:
-    return bool(error.response["Error"]["Code"] == "ConditionalCheckFailedException")

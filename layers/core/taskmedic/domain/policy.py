@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from re import search
 from typing import Any, assert_never
 
 from taskmedic.domain.errors import OptionInvalid, RunbookNotFound
+from taskmedic.domain.runbooks.durations import spoken
 from taskmedic.domain.runbooks.models import PagerDutyRule, Runbook, TaskStoppedRule
 from taskmedic.domain.runbooks.plan import nothing_planned, plan_for
 from taskmedic.domain.triggers import Asked, Trigger
@@ -103,6 +104,29 @@ def needs_category(runbooks: Mapping[str, Runbook]) -> bool:
         rule.task_stopped is not None and rule.task_stopped.category != ["*"]
         for book in runbooks.values()
         for rule in book.triggers
+    )
+
+
+def limited(decision: Decision, asked: Asked, runbooks: Mapping[str, Runbook]) -> Runbook | None:
+    """The runbook that would act by itself, and so only as often as its limit says; None for any other.
+
+    What was asked for by name, by a person or a button, is not limited.
+    """
+    if decision.action is not Action.RUN or decision.runbook is None or asked.runbook:
+        return None
+    book = runbooks[decision.runbook]
+    return book if book.acts else None
+
+
+def beyond_limit(decision: Decision, book: Runbook, service: str, *, told: bool) -> Decision:
+    """The skip of a run beyond the runbook's limit for ``service``; reported unless ``told`` of before."""
+    times = "once" if book.limit.attempts == 1 else f"{book.limit.attempts} times"
+    reason = f"{book.name} has acted {times} on {service} within {spoken(book.limit.within)}"
+    return replace(
+        decision,
+        action=Action.SKIP,
+        reason=f"{reason}: a person should look",
+        plan=None if told else nothing_planned(book),
     )
 
 

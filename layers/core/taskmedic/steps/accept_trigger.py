@@ -15,8 +15,9 @@ from taskmedic.aws.executions import is_running
 from taskmedic.aws.ledger import FAILED, Claim, Ledger
 from taskmedic.aws.switch import read_switch
 from taskmedic.domain.arns import Arn, last_part
+from taskmedic.domain.attempts import AttemptLimit, Verdict
 from taskmedic.domain.errors import TaskmedicError
-from taskmedic.domain.policy import Decision, Facts, decide, needs_category
+from taskmedic.domain.policy import Decision, Facts, beyond_limit, decide, limited, needs_category
 from taskmedic.domain.runbooks.loading import load_folder
 from taskmedic.domain.runbooks.models import Runbook
 from taskmedic.domain.triggers import Received, Trigger, is_own_stop, receive
@@ -46,19 +47,17 @@ def run(event: Mapping[str, Any], settings: AcceptTriggerSettings, clients: Clie
         Throttled, PagerDutyUnavailable: transient; the same execution may ask again.
     """
     execution_arn = event["run"]["execution_arn"]
-    arn = Arn.parse(execution_arn)
-    account = arn.account if arn else ""
     received = receive(
         event["input"],
         execution_name=event["run"]["execution_name"],
         started_at=event["run"]["started_at"],
-        account=account,
+        account=_account(execution_arn),
         region=settings.region,
     )
     ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
     claim = _claim(ledger, received.trigger, execution_arn, clients)
     try:
-        trigger, decision = _decided(received, claim, account, ledger, settings, clients)
+        trigger, decision = _decided(received, claim, execution_arn, ledger, settings, clients)
     except Exception as error:
         # The same execution may ask again. If it gives up, another one may take the trigger.
         reason = error.text() if isinstance(error, TaskmedicError) else type(error).__name__
@@ -85,7 +84,7 @@ def run(event: Mapping[str, Any], settings: AcceptTriggerSettings, clients: Clie
 def _decided(
     received: Received,
     claim: Claim,
-    account: str,
+    execution_arn: str,
     ledger: Ledger,
     settings: AcceptTriggerSettings,
     clients: Clients,
@@ -93,7 +92,7 @@ def _decided(
     """The trigger, completed as far as that is needed, and what to do about it."""
     trigger = received.trigger
     facts = Facts(
-        account=account,
+        account=_account(execution_arn),
         region=settings.region,
         repeated=_repeated(claim),
         own_stop=_own_stop(trigger, ledger) if claim.won else "",
@@ -107,7 +106,28 @@ def _decided(
     runbooks = runbooks_in(settings.runbooks_dir)
     if trigger.task_detail is not None and needs_category(runbooks):
         facts = replace(facts, category=_category(trigger.task_detail))
-    return trigger, decide(trigger, received.asked, facts, runbooks, switch)
+    decision = decide(trigger, received.asked, facts, runbooks, switch)
+    if book := limited(decision, received.asked, runbooks):
+        decision = _within_limit(decision, book, trigger, execution_arn, ledger)
+    return trigger, decision
+
+
+def _within_limit(
+    decision: Decision, book: Runbook, trigger: Trigger, execution_arn: str, ledger: Ledger
+) -> Decision:
+    """The decision, or a skip where the runbook has acted too often. An incident about several services
+    counts in each of them.
+    """
+    limit = AttemptLimit(book.limit.attempts, book.limit.within)
+    for target in trigger.targets or (trigger.target,):
+        of = target.service or str((trigger.task_detail or {}).get("group", ""))  # a task without a service
+        verdict = ledger.take_attempt(
+            book.name, target.cluster, of, execution_arn=execution_arn, at=datetime.now(UTC), limit=limit
+        )
+        if verdict is not Verdict.TAKEN:
+            where = "/".join(filter(None, (target.cluster, of))) or "its nodes"
+            return beyond_limit(decision, book, where, told=verdict is Verdict.TOLD_BEFORE)
+    return decision
 
 
 def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str, clients: Clients) -> Claim:
@@ -124,6 +144,11 @@ def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str, clients: Client
     while (other := claim.undecided_by) and not is_running(clients.get("stepfunctions"), other):
         claim = claim_trigger(instead_of=other)
     return claim
+
+
+def _account(execution_arn: str) -> str:
+    arn = Arn.parse(execution_arn)
+    return arn.account if arn else ""
 
 
 def _stopped_task(trigger: Trigger) -> str:

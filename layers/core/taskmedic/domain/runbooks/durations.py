@@ -49,7 +49,7 @@ def too_long(steps: Sequence[StepJson], dispatch_timeout: int | None) -> str:
     elif not dispatch_timeout:
         fields += [f"{step['name']}.command.timeout" for step in _commands(steps)]
     return (
-        f"the steps may take {_hours(whole)} together, and {_hours(MAX_STEPS_S)} is the most: "
+        f"the steps may take {spoken(whole)} together, and {spoken(MAX_STEPS_S)} is the most: "
         f"shorten {', '.join(fields)}"
     )
 
@@ -72,6 +72,11 @@ def _longest_command_s(steps: Sequence[StepJson]) -> int:
     return max((int(step["spec"]["timeout_s"]) for step in _commands(steps)), default=0)
 
 
-def _hours(seconds: int) -> str:
+def spoken(seconds: int) -> str:
+    """``1 h``, ``90 s``, ``2 h 15 min``: whole minutes from two minutes on."""
+    if seconds < 120:
+        return f"{seconds} s"
     hours, minutes = divmod(-(-seconds // 60), 60)
+    if not hours:
+        return f"{minutes} min"
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"

@@ -153,6 +153,13 @@ class Dispatch(Model):
             raise ValueError(str(error)) from error
 
 
+class Limit(Model):
+    """How often a runbook that acts may run by itself for one service."""
+
+    attempts: int = Field(default=3, ge=1, le=100)
+    within: Annotated[Duration, Field(ge=60, le=7 * 24 * 3600)] = 3600
+
+
 class Report(Model):
     """What goes back to the incident."""
 
@@ -173,6 +180,7 @@ class Runbook(Model):
     options: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Option] = {}
     nodes: Nodes | None = None
     dispatch: Dispatch = Dispatch()
+    limit: Limit = Limit()
     steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
     report: Report = Report()
     file: str = Field(default="", exclude=True)
