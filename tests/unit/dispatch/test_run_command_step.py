@@ -15,6 +15,7 @@ import pytest
 from moto import mock_aws
 
 from taskmedic.aws.clients import Clients
+from taskmedic.aws.evidence import EvidenceStore
 from taskmedic.aws.ledger import Ledger
 from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
 from taskmedic.domain.dispatch import NodeResult
@@ -363,6 +364,61 @@ def test_each_container_of_a_batch_that_broke_off_is_named_with_what_may_have_ha
     assert [row["node"] for row in failed] == ["t8/app", "t9/app"]
     assert {row["reason"] for row in failed} == {f"{error}: no answer"}
     assert ("may have run" in failed[0]["remedy"]) is (outcome == "connection_lost")
+
+
+def test_what_had_ended_before_a_call_broke_off_is_in_the_summary() -> None:
+    """The first node's command ended, the second took the function with it, the third had no turn."""
+
+    class DiesAtItsSecond(Shell):
+        async def run(self, node: Node, spec: CommandSpec, sink: OutputSink) -> CommandResult:
+            return await super().run(node, replace(spec, script="die") if self.ran else spec, sink)
+
+    event = a_batch("echo hi", count=3)
+    with pytest.raises(BaseExceptionGroup):
+        visit(event, DiesAtItsSecond())
+
+    whole = summed({"at": 0, "error": "Runtime.ExitError", "why": "killed"}, batches=[event["batch"]])
+
+    assert whole["summary"] == "1 of 3 nodes exited 0; 2 x connection_lost"
+    ended = whole["data"]["results"][-1]
+    assert (ended["node"], ended["exit_code"], ended["head"]) == ("t0/app", 0, "hi\n")
+    assert stored(ended["output"]) == "hi\n"
+    assert json.loads(stored(whole["evidence"][0]))[0] == ended  # and so is the whole record
+
+
+def test_an_output_that_is_whole_is_named_although_its_commands_end_was_not_written_down() -> None:
+    key = "commands/run-1/dump/t0/app.txt"
+    boto3.client("s3").put_object(Bucket="evidence", Key=key, Body=b"hi\n")
+
+    whole = summed({"at": 0, "error": "Runtime.ExitError", "why": "killed"}, batches=[[node(0)]])
+
+    (row,) = whole["data"]["results"]
+    assert row["outcome"] == "connection_lost"
+    assert stored(row["output"]) == "hi\n"
+
+
+def test_a_repeated_call_that_begins_nothing_leaves_the_first_ones_result_in_its_place() -> None:
+    event = a_batch("exit 3", count=1)
+    visit(event)
+    visit(event)  # it answers that the command may have run
+
+    whole = summed({"at": 0, "error": "States.Timeout", "why": ""}, batches=[event["batch"]])
+
+    assert whole["summary"] == "0 of 1 nodes exited 0; 1 x exit 3"
+
+
+def test_a_result_that_cannot_be_written_down_at_once_is_in_the_batchs_own_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def put_json(self: EvidenceStore, key: str, value: Any, *, title: str) -> Any:
+        if key.endswith("/app.json"):
+            raise AwsRefused("cannot store the evidence")
+        return at_first(self, key, value, title=title)
+
+    at_first = EvidenceStore.put_json
+    monkeypatch.setattr(EvidenceStore, "put_json", put_json)
+
+    assert visit(a_batch("echo hi"))["counts"] == {"exited": 2}
 
 
 def test_the_step_data_of_500_nodes_is_bounded() -> None:

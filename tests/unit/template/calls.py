@@ -24,6 +24,7 @@ SERVICES = re.findall(r"^SERVICES := (.*)$", (CORE / "Makefile").read_text(), re
 PREFIXES = {"elbv2": "elasticloadbalancing", "stepfunctions": "states"}
 ACTIONS = {
     "s3:HeadObject": "s3:GetObject",
+    "s3:ListObjectsV2": "s3:ListBucket",
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:UploadPart": "s3:PutObject",
     "s3:CompleteMultipartUpload": "s3:PutObject",

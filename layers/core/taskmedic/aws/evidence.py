@@ -37,7 +37,7 @@ class EvidenceStore:
         """Stores ``body`` under ``key``; an object of that key is replaced."""
         with translated("cannot store the evidence", f"s3://{self._bucket}/{key}"):
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
-        return EvidenceRef(title=title, bucket=self._bucket, key=key)
+        return self.ref(key, title)
 
     def put_text(self, key: str, text: str, *, title: str) -> EvidenceRef:
         """Stores a page of text, UTF-8, without what would steer the terminal that shows it."""
@@ -50,6 +50,16 @@ class EvidenceStore:
         text = json.dumps(value, indent=1, default=str, ensure_ascii=False)
         body = text.encode(errors="replace")
         return self.put_bytes(key, body, title=title, content_type="application/json")
+
+    def ref(self, key: str, title: str) -> EvidenceRef:
+        """The reference to an object that is there."""
+        return EvidenceRef(title=title, bucket=self._bucket, key=key)
+
+    def keys_below(self, prefix: str) -> set[str]:
+        """All keys that begin with ``prefix``."""
+        with translated("cannot list the evidence", f"s3://{self._bucket}/{prefix}"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            return {item["Key"] for page in pages for item in page.get("Contents", [])}
 
     def get_json(self, key: str) -> Any:
         """What was stored as JSON under ``key``."""

@@ -20,19 +20,12 @@ from taskmedic.aws.host_command import HostRunner
 from taskmedic.aws.ledger import Ledger
 from taskmedic.aws.output import S3Output
 from taskmedic.domain.command import CommandSpec
-from taskmedic.domain.dispatch import (
-    CALL_BUDGET_S,
-    DispatchSummary,
-    NodeResult,
-    bounded,
-    broken_off,
-    count_outcomes,
-    summarise,
-)
+from taskmedic.domain.dispatch import CALL_BUDGET_S, NodeResult, bounded, count_outcomes
 from taskmedic.domain.errors import AwsError
 from taskmedic.domain.nodes import Node
 from taskmedic.domain.runbooks.context import complete
 from taskmedic.settings import RunCommandSettings
+from taskmedic.steps.command_summary import CommandKeys, summary
 from taskmedic.steps.dispatcher import DispatchRules, dispatch
 from taskmedic.steps.on_node import OnNode, Runner
 
@@ -43,7 +36,6 @@ T = TypeVar("T")
 WORKERS, UPLOADERS = 24, 8
 CLOSING_S = 20  # kept free at the end of a Lambda call, to write down what came
 INLINE_BYTES = 20_000  # of results, in what a call answers
-DATA_BYTES = 18_000  # of a step outcome's data, which may have 20,000
 
 
 def run(
@@ -68,13 +60,13 @@ def run(
     clients = clients.for_execution(event["run"]["execution_name"])
     store = EvidenceStore(clients.get("s3"), settings.evidence_bucket)
     if "summarize" in event:
-        return summary(event, store)
+        return summary(event, store, CommandKeys.of(event))
     with (
         ThreadPoolExecutor(WORKERS, thread_name_prefix="aws") as executor,
         ThreadPoolExecutor(UPLOADERS, thread_name_prefix="upload") as uploads,
     ):
         call_until = time.monotonic() + remaining_ms / 1000 - CLOSING_S
-        batch = _Batch(event, settings, clients, executor, uploads, call_until)
+        batch = _Batch(event, settings, clients, executor, uploads, store, call_until)
         role = batch.spec.get("assume_role_arn", "")
         results = asyncio.run(
             batch.visited(
@@ -87,7 +79,7 @@ def run(
         "ended_at": _now(),
         "results": [result.to_json() for result in results],
     }
-    key = f"{batch.prefix}results/{_batch_id(event['batch'])}.json"
+    key = batch.keys.batch(_batch_id(event["batch"]))
     kept = store.put_json(key, record, title=f"Results of {event['step']['name']}, one batch")
     return {
         "counts": count_outcomes(results),
@@ -127,20 +119,22 @@ class _Batch:
         clients: Clients,
         executor: Executor,
         uploads: Executor,
+        store: EvidenceStore,
         call_until: float,
     ) -> None:
         self.started_at = _now()
         self.spec: Mapping[str, Any] = event["step"]["spec"]
-        execution, step = event["run"]["execution_name"], event["step"]["name"]
-        self.prefix = f"commands/{execution}/{step}/"
+        self.keys = CommandKeys.of(event)
         self._event = event
         self._settings = settings
         self._clients = clients
         self._executor = executor
         self._uploads = uploads
+        self._store = store
+        self._begun: set[str] = set()
         self._call_until = call_until
         self._ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
-        self._run_key = f"{execution}/{step}"
+        self._run_key = f"{event['run']['execution_name']}/{event['step']['name']}"
 
     async def visited(self, exec_runner: Runner, host_runner: Runner) -> list[NodeResult]:
         """Runs the command on every node of the batch."""
@@ -165,12 +159,23 @@ class _Batch:
         )
         nodes = [Node.from_json(node) for node in self._event["batch"]]
         halt = _LedgerHalt(self._ledger, self._run_key, self._executor)
-        return await dispatch(nodes, visit, rules, halt=halt)
+        return await dispatch(nodes, visit, rules, halt=halt, on_result=self._record)
 
     def _output(self, node: Node) -> _NodeOutput:
-        key = f"{self.prefix}{node.name}.txt"
+        self._begun.add(node.name)
+        key = self.keys.output(node.name)
         output = S3Output(self._clients.get("s3"), self._settings.evidence_bucket, key, self._uploads)
-        return _NodeOutput(output, f"Output of {self._event['step']['name']} on {node.name}")
+        return _NodeOutput(output, self.keys.output_title(node.name))
+
+    def _record(self, result: NodeResult) -> None:
+        """Writes one node's result down at once: all that is left of it should this call break off.
+
+        Where nothing was begun there is nothing to keep, and what an earlier call kept must stay. Nobody
+        waits for it and it may fail, since a call that ends in order writes down all results together.
+        """
+        if result.node in self._begun:
+            key, title = self.keys.result(result.node), f"Result of {result.node}"
+            self._uploads.submit(self._store.put_json, key, result.to_json(), title=title)
 
     def _all_until(self, options: Mapping[str, Any]) -> float:
         """The end of the time for all nodes, which batches share: it counts from the step's start."""
@@ -226,52 +231,6 @@ class _LedgerHalt:
 
     async def _off_loop(self, call: Callable[[str], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.executor, call, self.id)
-
-
-def summary(event: Mapping[str, Any], store: EvidenceStore) -> dict[str, Any]:
-    """The step's outcome over all batches.
-
-    Whole results are read from S3, since a batch's answer is bounded. A batch whose call broke off has none
-    there: the state machine says which batch it was, and why.
-    """
-    step = event["step"]
-    records = [store.get_json(batch["key"]) for batch in event["summarize"] if "key" in batch]
-    results = [NodeResult.from_json(row) for record in records for row in record["results"]]
-    if broken := [batch for batch in event["summarize"] if "error" in batch]:
-        batches = event["batches"] or store.get_json(event["batches_ref"]["key"])
-        for batch in broken:
-            names = [node["name"] for node in batches[batch["at"]]]
-            results += broken_off(names, batch["error"], batch["why"])
-    summed = summarise(results, first_success=bool(step["spec"].get("first_success")))
-    kept = store.put_json(
-        f"commands/{event['run']['execution_name']}/{step['name']}/results.json",
-        [result.to_json() for result in results],
-        title=f"Results of {step['name']}",
-    )
-    now = _now()
-    return {
-        "name": step["name"],
-        "type": step["type"],
-        "outcome": "succeeded" if summed.succeeded else "failed",
-        "summary": summed.line,
-        "evidence": [kept.to_json()],
-        "data": _data(results, summed),
-        "started_at": min(
-            (record["started_at"] for record in records if "started_at" in record), default=now
-        ),
-        "ended_at": max((record["ended_at"] for record in records if "ended_at" in record), default=now),
-    }
-
-
-def _data(results: Sequence[NodeResult], summed: DispatchSummary) -> dict[str, Any]:
-    rows = bounded(results, DATA_BYTES)
-    return {
-        "counts": summed.counts,
-        "slowest": [{"node": r.node, "duration_s": r.duration_s} for r in summed.slowest],
-        "failed": len(summed.failed),
-        "results": rows,
-        "results_left_out": len(results) - len(rows),
-    }
 
 
 def _batch_id(batch: Sequence[Mapping[str, Any]]) -> str:
