@@ -303,6 +303,16 @@ def test_sns_gets_at_most_256_kilobytes_whatever_is_long() -> None:
     assert len(message["default"]) > 1000
 
 
+def test_sns_gets_at_most_256_kilobytes_where_quotation_marks_are_escaped_twice() -> None:
+    outcome = an_outcome("dump", "command", data={"results": [a_result(head='"' * 23_000)]})
+
+    sns = FakeSns()
+    publish(sns, "arn:topic", report_of(an_input(outcome)))
+
+    assert len(sns.sent["Message"].encode()) < 255 * 1024
+    assert json.loads(json.loads(sns.sent["Message"])["sqs"])["steps"][0]["name"] == "errors"
+
+
 def test_sns_refusing_is_our_error() -> None:
     failure = ClientError({"Error": {"Code": "NotFound", "Message": "no such topic"}}, "Publish")
     with pytest.raises(AwsRefused, match="no such topic"):
