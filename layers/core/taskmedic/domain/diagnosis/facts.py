@@ -104,8 +104,10 @@ def facts_of(
     for name in wanted:
         if message and name in _SAID and message.says(_SAID[name]):
             facts[name] = "yes"
-        elif value := _from_text(name, text) or _from_record(name, record, container, context):
+        elif value := _from_text(name, text):
             facts[name] = mask(value)
+        elif value := _from_record(name, record, container, context):
+            facts[name] = value  # a name or a number of AWS's
     if "other_registry" in wanted and "image" in facts and "ecr" not in facts:
         facts["other_registry"] = "yes"
     return facts
@@ -187,7 +189,7 @@ def _of_job(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext)
 
 
 def _target_reason(_: TaskRecord, __: ContainerRecord | None, context: DiagnosisContext) -> str:
-    return context.target_reason
+    return mask(context.target_reason)
 
 
 def _killed(record: TaskRecord, _: ContainerRecord | None, __: DiagnosisContext) -> str:
