@@ -266,6 +266,47 @@ async def test_an_agent_that_is_not_connected_is_not_reachable(cloud: LocalCloud
     assert result.remedy.startswith("`taskmedic check --cluster prod --task ")
 
 
+SPREAD_OUT = """
+timeout 300 /bin/sleep 300 & echo $! > pids
+(trap "" HUP TERM; exec /bin/sleep 300) & echo $! >> pids
+echo begun; wait
+"""
+WAIT_UNTIL_ALL_ARE_GONE = """
+for i in $(seq 200); do
+  left=; for pid in $(cat pids); do kill -0 $pid 2>/dev/null && left=yes; done
+  [ "$left" ] || exit 0
+  /bin/sleep 0.05
+done
+exit 1
+"""
+
+
+async def test_cancelling_ends_all_that_the_command_started(commands: Commands) -> None:
+    node = commands.nodes(services="checkout", containers="app")[0]
+    running = asyncio.create_task(commands.one(SPREAD_OUT, node))
+    while not commands.outputs.get(node.name) or not commands.outputs[node.name].data:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    gone, _ = await commands.one(WAIT_UNTIL_ALL_ARE_GONE, node)
+    assert gone.succeeded
+
+
+@pytest.mark.parametrize("via", ["exec", "ec2_host"])
+async def test_the_end_of_the_time_ends_all_that_the_command_started(commands: Commands, via: str) -> None:
+    (node,) = commands.nodes("batch")
+
+    (result,) = await commands.run(CommandSpec(script=SPREAD_OUT, timeout_s=1), [node], via=via)
+
+    assert (result.outcome, result.head) == ("timed_out", "begun\n")
+    assert result.reason == "The command ran longer than 1 s and was ended in the container."
+    gone, _ = await commands.one(WAIT_UNTIL_ALL_ARE_GONE, node)
+    assert gone.succeeded
+
+
 async def test_cancelling_ends_the_command_in_the_container(commands: Commands, wait_for: Any) -> None:
     node = commands.nodes(services="checkout", containers="app")[0]
     running = asyncio.create_task(commands.one("echo $$ > pid; echo begun; exec /bin/sleep 300", node))

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from taskmedic.aws import host_command
 from taskmedic.aws.clients import Access
 from taskmedic.aws.host_command import HostRunner, host_script
-from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
+from taskmedic.domain.command import CommandResult, CommandSpec, Outcome, why_left_open
 from taskmedic.domain.errors import CommandInvalid
 from taskmedic.domain.nodes import Node
 
@@ -208,7 +208,23 @@ async def test_the_watchdogs_mark_is_a_time_out(run: Run) -> None:
     result = await run(FakeSsm(answer))
 
     assert result.outcome is Outcome.TIMED_OUT
+    assert "was ended in the container" in result.reason
     assert run.output == b"working\n"
+
+
+async def test_a_time_out_of_the_host_alone_does_not_say_that_the_command_was_ended(run: Run) -> None:
+    text = f"{NONCE}:start:\nworking\n"
+    answer = {
+        "Status": "TimedOut",
+        "StatusDetails": "ExecutionTimedOut",
+        "StandardOutputContent": packed(text),
+    }
+
+    result = await run(FakeSsm(answer))
+
+    assert result.outcome is Outcome.TIMED_OUT
+    assert "its end was not seen" in result.reason
+    assert "may still run" in result.remedy
 
 
 async def test_without_an_end_mark_nothing_is_claimed(run: Run) -> None:
@@ -270,9 +286,10 @@ async def test_cancelling_the_dispatch_cancels_the_command(run: Run) -> None:
 
     task.cancel()
 
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError) as cancelled:
         await task
     assert ssm.cancelled == ["c-1"]
+    assert "does not reach the container" in why_left_open(cancelled.value)
 
 
 async def test_cancelling_while_the_command_is_sent_cancels_it_too(run: Run) -> None:
@@ -291,9 +308,10 @@ async def test_cancelling_while_the_command_is_sent_cancels_it_too(run: Run) -> 
     await asyncio.sleep(0)
     may_answer.set()
 
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError) as cancelled:
         await task
     assert ssm.cancelled == ["c-1"]
+    assert "does not reach the container" in why_left_open(cancelled.value)
     assert ssm.looked == 0
 
 

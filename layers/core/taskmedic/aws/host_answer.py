@@ -11,6 +11,7 @@ from typing import Any
 from taskmedic.domain.command import CommandResult, CommandSpec, Outcome
 from taskmedic.ssm.capture import Capture
 from taskmedic.ssm.command import Mark, MarkReader
+from taskmedic.ssm.outcomes import Seen, timed_out
 from taskmedic.ssm.run import OutputSink
 
 MAX_STDOUT_CHARACTERS = 24_000  # of StandardOutputContent
@@ -36,7 +37,7 @@ def read_answer(answer: Mapping[str, Any], spec: CommandSpec, nonce: str, sink: 
         )
     packed = answer.get("StandardOutputContent", "")
     cut = len(packed) >= MAX_STDOUT_CHARACTERS
-    seen = _Seen(nonce, spec, sink)
+    seen = _Reading(nonce, spec, sink)
     seen.output(unpacked(packed))
     seen.end(answer.get("StandardErrorContent", "").encode())
     result = seen.result(cut=cut, host_timed_out=details == "ExecutionTimedOut", details=details)
@@ -54,7 +55,7 @@ def unpacked(packed: str) -> bytes:
         return packed.encode()  # no pipe of ours wrote this: an error of the host, which a person should see
 
 
-class _Seen:
+class _Reading:
     """What the wrapper's marks say, in the output and once more at its end."""
 
     def __init__(self, nonce: str, spec: CommandSpec, sink: OutputSink) -> None:
@@ -92,11 +93,7 @@ class _Seen:
     def result(self, *, cut: bool, host_timed_out: bool, details: str) -> CommandResult:
         status = next((int(word) for word in reversed(self._words) if word.isdecimal()), None)
         if host_timed_out or "timeout" in self._words:
-            return CommandResult(
-                outcome=Outcome.TIMED_OUT,
-                reason=f"The command ran longer than {self._spec.timeout_s:g} s and was ended.",
-                remedy="Raise the step's timeout, or let the command do less.",
-            )
+            return timed_out(self._spec, Seen.NOTHING if status is None else Seen.ENDED)
         if not self._spec.shell:
             return CommandResult(
                 outcome=Outcome.OUTPUT_INCOMPLETE,
