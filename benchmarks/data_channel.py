@@ -65,7 +65,7 @@ class Agent:
         if kind == "together":
             await self._meet(self._all_done, -1)
         # Linux has one monotonic clock for all processes.
-        await speaker.say(b"%.9f" % time.monotonic())
+        await speaker.say(b"%.9f " % time.monotonic())  # a digit at its end could be held back as a mark's
         await speaker.mark("0")
         await reading
 
