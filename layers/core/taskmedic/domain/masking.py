@@ -17,14 +17,17 @@ from taskmedic.domain.secret_names import FLAG, SETTING, SHORT_OPTIONS
 _REFERENCES = frozenset(
     {"valueFrom", "credentialsParameter", "secretOptions", "nextToken"}
 )  # names, not values
+# What tells which kinds are worth a look: each piece is looked for once, and most texts have few.
+_PIECES = frozenset(piece for kind in KINDS for piece in (*kind.hints, *kind.signs))
 _ARN = re.compile(r"arn:aws[\w\-]{0,12}:\S{1,2000}")
 
 
 def mask(text: str) -> str:
     """``text`` with everything that looks like a secret replaced by ``****``. Its number of lines stays."""
     lowered = text.lower()
+    there = {piece for piece in _PIECES if piece in lowered}
     for kind in KINDS:
-        if any(hint in lowered for hint in kind.hints):
+        if not (there.isdisjoint(kind.hints) or there.isdisjoint(kind.signs)):
             text = re.sub(kind.pattern, kind.replacement, text)
     return text
 

@@ -37,7 +37,8 @@ KEPT = rf"\1{MASK}"  # what the first group holds stays: a name, a user, a progr
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of secret. It is looked for only where one of ``hints`` stands in the lower-cased text.
+    """One kind of secret. It is looked for only where the lower-cased text has one of ``hints``, and one of
+    ``signs`` besides: what no such secret can be written without.
 
     The pattern is compiled (and kept by ``re``) when a hint is first seen: most invocations see few of them.
     """
@@ -46,6 +47,7 @@ class Kind:
     pattern: str
     examples: Mapping[str, str]
     hints: tuple[str, ...] = ("",)
+    signs: tuple[str, ...] = ("",)
     replacement: str | Callable[[re.Match[str]], str] = KEPT
 
 
@@ -75,14 +77,14 @@ KINDS: tuple[Kind, ...] = (
             "key: -----BEGIN PRIVATE KEY-----\nMIIEow": f"key: -----PRIVATE KEY {MASK}-----\n",
         },
         ("-----begin",),
-        _with_its_lines(f"-----PRIVATE KEY {MASK}-----"),
+        replacement=_with_its_lines(f"-----PRIVATE KEY {MASK}-----"),
     ),
     Kind(
         "the end of a private key whose beginning is gone",
         r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]{0,76}\s{0,3}-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
         {"qIBAAKC0x=\n-----END PRIVATE KEY-----": f"-----PRIVATE KEY {MASK}-----\n"},
         ("-----end",),
-        _with_its_lines(f"-----PRIVATE KEY {MASK}-----"),
+        replacement=_with_its_lines(f"-----PRIVATE KEY {MASK}-----"),
     ),
     Kind(
         "a line of base64 as long as PEM has them, or an AWS secret access key",
@@ -104,14 +106,14 @@ KINDS: tuple[Kind, ...] = (
             "postgres://user:pa/ss@host/db": f"postgres://user:{MASK}@host/db",
         },
         ("://",),
-        rf"\1{MASK}@",
+        replacement=rf"\1{MASK}@",
     ),
     Kind(
         "a key as the user of a URL",
         r"(://)(?=[A-Za-z_\-]{0,200}\d)[\w\-]{16,200}@",
         {"https://0123456789abcdef0123@o1.ingest.sentry.io/2": f"https://{MASK}@o1.ingest.sentry.io/2"},
         ("://",),
-        rf"\1{MASK}@",
+        replacement=rf"\1{MASK}@",
     ),
     Kind(
         "user/password of Oracle's driver",
@@ -131,7 +133,7 @@ KINDS: tuple[Kind, ...] = (
         r"(?<![\w\-])eyJ[\w\-]{5,8000}+\.[\w\-]{2,8000}+(?:\.[\w\-]{0,8000}+)?",
         {"session eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0 ended": f"session {MASK} ended"},
         ("eyj",),
-        MASK,
+        replacement=MASK,
     ),
     Kind(
         "an AWS access key id, and the session token that goes with it",
@@ -141,7 +143,7 @@ KINDS: tuple[Kind, ...] = (
             "IQoJb3JpZ2luX2VjEJr//////////wEaCXVzLWVhc3Q": MASK,
         },
         ("akia", "asia", "iqojb3jpz2lu", "gzxivyxdz"),
-        MASK,
+        replacement=MASK,
     ),
     Kind(
         "a token marked by its maker",
@@ -180,7 +182,7 @@ KINDS: tuple[Kind, ...] = (
             *("_v1_", "shpat", "shpca", "shppa", "shpss", "hvs.", "hvb.", "hvr.", "glsa_", "nrak-", "atatt3"),
             *("lin_api_", "age-secret"),
         ),
-        MASK,
+        replacement=MASK,
     ),
     Kind(
         "the header Authorization with its scheme",
@@ -229,6 +231,7 @@ KINDS: tuple[Kind, ...] = (
             'command: ["run", "--db-password", "hunter2"]': f'command: ["run", "--db-password", "{MASK}"]',
         },
         NAME_HINTS,
+        signs=('"', "'"),
     ),
     Kind(
         "a flag and its value",
@@ -248,6 +251,7 @@ KINDS: tuple[Kind, ...] = (
             '"password" => "hunter2"': f'"password" => "{MASK}"',
         },
         NAME_HINTS,
+        signs=('"', "'"),
     ),
     Kind(
         "a setting = its value, as in an environment, a query or a connection string",
@@ -262,6 +266,7 @@ KINDS: tuple[Kind, ...] = (
             "db?password=hun,ter&2&user=a": f"db?password={MASK}&user=a",
         },
         NAME_HINTS,
+        signs=("=", "u003d", "%3d"),
     ),
     Kind(
         "password: value",
@@ -274,6 +279,7 @@ KINDS: tuple[Kind, ...] = (
             "pwd:hunter2": f"pwd:{MASK}",
         },
         ("pass", "pwd"),
+        signs=(":",),
     ),
     Kind(
         "token: value, where the value has a digit or nothing follows it",
@@ -289,11 +295,13 @@ KINDS: tuple[Kind, ...] = (
             "api key: abcdef0123456789": f"api key: {MASK}",
         },
         ("token", "key", "secret", "session", "authorization"),
+        signs=(":",),
     ),
     Kind(
         "an element of XML",
         rf"(?i)(<[\w:.\-]{{0,40}}?{ANY_NAME}>)[^<\n]{{1,4000}}",
         {"<db><password>hunter2</password></db>": f"<db><password>{MASK}</password></db>"},
         NAME_HINTS,
+        signs=("<",),
     ),
 )
