@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import queue
 import select
@@ -15,11 +14,10 @@ from functools import partial
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
-import click
-
 from taskmedic.domain.dispatch import NOT_STARTED, NodeResult
 from taskmedic.domain.nodes import Node
 from taskmedic_cli.common import console
+from taskmedic_cli.terminal import json_text, say
 
 IN_MEMORY_BYTES = 1024 * 1024  # of a node's output; more goes to a temporary file
 JSON_BYTES = 10 * 1024 * 1024  # of a node's output in --json
@@ -95,7 +93,7 @@ class LiveView(View):
         super().__exit__(*raised)
         for result in self.results:
             if not result.succeeded:
-                click.echo(f"taskmedic: {result.node}: {ending(result)}", err=True)
+                say(f"taskmedic: {result.node}: {ending(result)}", err=True)
 
     def output_for(self, node: Node) -> Sink:  # noqa: ARG002 - there is only one
         return _Pieces(partial(self._later, self._out))
@@ -166,7 +164,7 @@ class _Spooled(View):
         with file:
             self.done(result, file)
         if not self._status or not result.succeeded:
-            click.echo(f"{place}/{self._total} {result.node}: {ending(result)}", err=True)
+            say(f"{place}/{self._total} {result.node}: {ending(result)}", err=True)
         if self._status:
             self._show()
             self._status.start()
@@ -217,7 +215,7 @@ class JsonView(_Spooled):
         )
 
     def _write_rows(self) -> None:
-        self._out(json.dumps(self._rows, indent=2, ensure_ascii=False).encode() + b"\n")
+        self._out(json_text(self._rows, indent=2).encode() + b"\n")
 
 
 def write_out(data: bytes) -> None:
