@@ -102,7 +102,7 @@ async def test_output_of_one_and_a_half_megabytes(commands: Commands) -> None:
     assert len(output) == len(expected) == result.bytes == 1_500_015
     assert hashlib.sha256(output).digest() == hashlib.sha256(expected).digest()
     assert result.truncated
-    assert (len(result.head), len(result.tail)) == (2_000, 2_000)
+    assert (len(result.head), result.tail) == (2_000, "")  # a line that had to be cut is left out
 
 
 async def test_binary_through_base64(commands: Commands) -> None:
