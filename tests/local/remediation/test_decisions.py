@@ -313,6 +313,21 @@ def test_a_dry_run_finds_the_containers_and_does_nothing_to_them(run: Any) -> No
     assert len(step["data"]["nodes"]) == 2
 
 
+def test_a_dry_run_of_a_stop_promises_nothing_that_would_be_refused(run: Any, aws: Any) -> None:
+    tasks = aws("ecs").list_tasks(cluster="prod", serviceName="checkout")["taskArns"]
+
+    def summary(runbook: str, **options: str) -> str:
+        steps = done(run({"runbook": runbook, "options": options, "dry_run": True}))["steps"]
+        return str(steps[-1]["summary"])
+
+    assert summary("stop-task", cluster="prod", task=tasks[0]) == f"would stop task {tasks[0].split('/')[-1]}"
+    gone = summary("stop-task", cluster="prod", task="0123456789abcdef0123456789abcdef")
+    assert gone.startswith("would be refused: TaskNotFound: task 0123456789abcdef")
+    nowhere = summary("stop-task", cluster="nope", task=tasks[0].split("/")[-1])
+    assert nowhere.startswith("would be refused: ClusterNotFound: cluster nope does not exist")
+    assert aws("ecs").list_tasks(cluster="prod", serviceName="checkout")["taskArns"] == tasks
+
+
 @pytest.mark.parametrize(
     "name", ["list-nodes", "stopped-task-errors", "run-command", "container-diagnostics"]
 )

@@ -163,33 +163,44 @@ def assigned(state: str, known: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def test_a_dry_run_says_what_would_be_done_for_each_step() -> None:
+@pytest.mark.parametrize(
+    ("kind", "summary"),
+    [
+        ("stopped_tasks", "would collect why tasks stopped"),
+        ("command", "would run in 1 container"),
+        ("find_nodes", "would run in 1 container"),
+    ],
+)
+def test_a_dry_run_says_what_would_be_done_for_each_step(kind: str, summary: str) -> None:
     known = variables(
-        step("look", "stopped_tasks"),
-        step("dump", "command"),
-        step("named", "stop_task", task="t-1", max_tasks=1),
-        step("found", "stop_task", task="", max_tasks=3),
-        found={
-            "count": 1,
-            "nodes": [{"name": "1/app"}],
-            "stop_tasks": [{"task_arn": "t"}, {"task_arn": "u"}],
-        },
+        step("s0"),
+        step("next", kind),
+        outcomes=("planned",),
+        found={"count": 1, "nodes": [{"name": "1/app"}]},
     )
 
-    outcomes = assigned("PlanOnly", known)["outcomes"]
+    after = assigned("PlanOnly", known)
 
-    assert [outcome["summary"] for outcome in outcomes] == [
-        "would collect why tasks stopped",
-        "would run in 1 container",
-        "would stop t-1",
-        "would stop 2 of at most 3 tasks",
-    ]
-    assert {outcome["outcome"] for outcome in outcomes} == {"planned"}
-    assert outcomes[1]["data"]["nodes"] == ["1/app"]
+    assert after["at"] == 2
+    outcome = after["outcomes"][1]
+    assert (outcome["name"], outcome["outcome"], outcome["summary"]) == ("next", "planned", summary)
+    assert outcome["data"]["nodes"] == ["1/app"]
 
 
-def test_a_plan_of_one_step_is_still_a_list() -> None:
-    assert len(assigned("PlanOnly", variables(step("look", "stopped_tasks")))["outcomes"]) == 1
+def test_a_dry_run_looks_the_tasks_of_a_stop_up_and_says_when_it_would_be_refused() -> None:
+    known = variables(step("a", "stop_task"), accepted={"decision": "dry_run"})
+    known["accepted"]["plan"] = {"steps": [step("a", "stop_task")]}
+    assert next_of("NextStep", known) == "PlanStop"
+    known["run"] = {}
+    assert value_of(STATES["PlanStop"]["Arguments"]["Payload"], known)["action"] == "plan"
+    known["failure"] = {"Error": "TooManyTargets", "Cause": "step a would stop 2 tasks"}
+
+    after = assigned("PlanRefused", known)
+
+    (outcome,) = after["outcomes"]
+    assert outcome["outcome"] == "planned"
+    assert outcome["summary"] == "would be refused: TooManyTargets: step a would stop 2 tasks"
+    assert after["failure"] is None
 
 
 def test_steps_that_were_not_run_are_named_with_the_one_to_blame() -> None:

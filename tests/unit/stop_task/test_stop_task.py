@@ -564,3 +564,40 @@ def test_the_outcome_of_fifty_stops_is_bounded(ecs: FakeEcs, clients: FakeClient
 
     assert json_bytes(outcome) <= OUTCOME_BYTES
     assert len(outcome["data"]["tasks"]) + outcome["data"]["tasks_left_out"] == 50
+
+
+def planned(clients: FakeClients, **given: Any) -> tuple[str, str]:
+    answer = call(clients, "plan", **given)
+    assert answer["done"]
+    assert clients.ecs.stops == []
+    assert clients.dynamodb == FakeLedgerTable()
+    return answer["outcome"]["outcome"], answer["outcome"]["summary"]
+
+
+def test_a_dry_run_names_what_it_would_stop_and_touches_nothing(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    ecs.has("two")
+    both = (node_task("one"), node_task("two"))
+
+    assert planned(clients, task="one", cluster="prod") == ("planned", "would stop task one")
+    assert planned(clients, nodes=both, max_tasks=2) == ("planned", "would stop 2 tasks: one, two")
+    assert planned(clients) == ("planned", "would stop nothing: no running task matches")
+    later = planned(clients, task="${steps.dump.data.task}", cluster="prod")
+    assert later == ("planned", "would stop the task that an earlier step tells of")
+    ecs.stopped("one")
+    assert planned(clients, task="one", cluster="prod")[1] == "would stop nothing: task one is STOPPED"
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"task": "one", "cluster": "prod"}, TaskNotFound),
+        ({"task": "one"}, StepInvalid),
+        ({"nodes": (node_task("one"), node_task("two"))}, TooManyTargets),
+    ],
+)
+def test_a_dry_run_is_refused_where_the_stop_would_be(
+    clients: FakeClients, given: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        planned(clients, **given)

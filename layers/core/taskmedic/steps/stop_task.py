@@ -1,30 +1,30 @@
 """StopTask: stops the tasks a runbook names, and looks whether they have stopped and their service is whole.
 
-The state machine calls it once with `stop` and then, after each wait, with `check`. What it must remember
-between the calls travels in `state`. Stopping twice does no harm: the tasks are named, and ECS takes a second
-stop of a task as the first. While another run is replacing a task of the same service, the step waits for its
-turn and stops nothing.
+The state machine calls it once with `stop` and then, after each wait, with `check`; in a dry run once with
+`plan`. What it must remember between the calls travels in `state`. Stopping twice does no harm: the tasks are
+named, and ECS takes a second stop of a task as the first. While another run is replacing a task of the same
+service, the step waits for its turn and stops nothing.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from taskmedic.aws.clients import Access, Clients
+from taskmedic.aws.clients import Clients
 from taskmedic.aws.ledger import Ledger
-from taskmedic.aws.tasks import Tasks, TaskState, task_not_found
-from taskmedic.domain.arns import Arn, cluster_of_task, last_part
+from taskmedic.aws.tasks import Tasks, TaskState
+from taskmedic.domain.arns import last_part
 from taskmedic.domain.budget import OUTCOME_BYTES, SUMMARY_CHARS, within
-from taskmedic.domain.errors import StepInvalid, TooManyTargets
 from taskmedic.domain.runbooks.context import complete
 from taskmedic.domain.stops import OWN_STOP_PREFIX
 from taskmedic.settings import StopTaskSettings
+from taskmedic.steps.stop_targets import Stop, known, stops_of
 from taskmedic.steps.turns import Turns
 
 # Seconds between looks: soon at first, then ever less often. The last one repeats.
@@ -35,24 +35,8 @@ REASON_MAX = 255  # the console shows no more, and ECS takes 1024
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True)
-class Stop:
-    """One task to stop: where it is and as whom it is reached."""
-
-    cluster: str
-    task: str
-    service: str = ""
-    region: str = ""
-    assume_role_arn: str = ""
-    external_id: str = ""
-
-    @property
-    def access(self) -> Access:
-        return Access(self.region, self.assume_role_arn, self.external_id)
-
-
 def run(event: Mapping[str, Any], settings: StopTaskSettings, clients: Clients) -> dict[str, Any]:
-    """Stops, or checks.
+    """Stops, or checks, or says what it would stop.
 
     Args:
         event: As the state machine gives it: run, trigger, step, stop_tasks, outcomes, action and state.
@@ -70,6 +54,8 @@ def run(event: Mapping[str, Any], settings: StopTaskSettings, clients: Clients) 
     """
     clients = clients.for_execution(event["run"]["execution_name"])
     ledger = Ledger(settings.ledger_table, clients.get("dynamodb"))
+    if event["action"] == "plan":
+        return _planned(event, clients)
     if event["action"] == "stop" or "stops" not in event["state"]:
         return _stop(event, ledger, clients)
     return _check(event, ledger, clients)
@@ -78,31 +64,51 @@ def run(event: Mapping[str, Any], settings: StopTaskSettings, clients: Clients) 
 def _stop(event: Mapping[str, Any], ledger: Ledger, clients: Clients) -> dict[str, Any]:
     execution, step = event["run"], event["step"]
     spec = complete(step["spec"], outcomes=event["outcomes"])
-    stops = _asked_for(event, spec)
+    stops = stops_of(event, spec)
     now = time.time()
     state = event["state"] or {"started_at": now, "deadline": now + spec["wait_s"], "looks": 0}
     if not stops:
         return _done(step, state, "skipped", "no running task matches", [])
     reason = f"{OWN_STOP_PREFIX}{spec['reason']} (execution {execution['execution_name']})"[:REASON_MAX]
-    known = [_known(stop, clients) for stop in stops]  # all are looked up before the first is stopped
-    services = sorted({(task.cluster_arn, task.service) for task in known if task.service})
+    tasks = [known(stop, clients) for stop in stops]  # all are looked up before the first is stopped
+    services = sorted({(task.cluster_arn, task.service) for task in tasks if task.service})
     turns = _turns(event, ledger, services)
     if busy := turns.taken(state["deadline"]):
         return _wait_for_turn(step, state, busy)
     with turns.given_back_on_failure():
-        for stop, task in zip(stops, known, strict=True):
+        for stop, task in zip(stops, tasks, strict=True):
             if not task.stopped:
                 _stop_one(stop, task, reason, execution["execution_arn"], ledger, clients)
     state |= {
         "stops": [
             asdict(stop) | {"task": task.arn, "service": task.service, "was_stopped": task.stopped}
-            for stop, task in zip(stops, known, strict=True)
+            for stop, task in zip(stops, tasks, strict=True)
         ],
         "locks": services,
         "looks": 0,
         "wait_for_service": spec["wait_for_service"],
     }
     return {"done": False, "wait_s": LOOKS[0], "state": state, "outcome": None}
+
+
+def _planned(event: Mapping[str, Any], clients: Clients) -> dict[str, Any]:
+    """For a dry run: the same look-up and the same refusals, and nothing is stopped."""
+    step = event["step"]
+    spec = step["spec"]
+    state = {"started_at": time.time()}
+    if "${steps." in spec["task"] + spec["cluster"]:
+        return _done(step, state, "planned", "would stop the task that an earlier step tells of", [])
+    stops = stops_of(event, spec)
+    tasks = [known(stop, clients) for stop in stops]
+    running = [last_part(task.arn) for task in tasks if not task.stopped]
+    rows = [
+        {"task_arn": task.arn, "service": task.service, "last_status": task.last_status} for task in tasks
+    ]
+    if not running:
+        why = f"task {last_part(tasks[0].arn)} is STOPPED" if tasks else "no running task matches"
+        return _done(step, state, "planned", f"would stop nothing: {why}", rows)
+    what = f"task {running[0]}" if len(running) == 1 else f"{len(running)} tasks: {', '.join(running)}"
+    return _done(step, state, "planned", f"would stop {what}", rows)
 
 
 def _stop_one(
@@ -152,62 +158,6 @@ def _again(state: Mapping[str, Any]) -> dict[str, Any]:
     looks, left = state["looks"] + 1, int(state["deadline"] - time.time())
     wait_s = max(1, min(LOOKS[min(looks, len(LOOKS) - 1)], left))
     return {"done": False, "wait_s": wait_s, "state": {**state, "looks": looks}, "outcome": None}
-
-
-def _asked_for(event: Mapping[str, Any], spec: Mapping[str, Any]) -> list[Stop]:
-    """What the step would stop, no more than it may."""
-    step = event["step"]
-    if step["spec"]["task"] and not spec["task"].strip():
-        raise StepInvalid(
-            "the task to stop is empty once its text is completed",
-            where=f"step {step['name']}, {step['spec']['task']}",
-            why="the tasks of the nodes are not what was named",
-        )
-    stops = _stops(spec, event["stop_tasks"], event["trigger"])
-    if len(stops) > spec["max_tasks"]:
-        raise TooManyTargets(
-            f"step {step['name']} would stop {len(stops)} tasks, and max_tasks is {spec['max_tasks']}",
-            where=", ".join(last_part(stop.task) for stop in stops[:5]),
-            why="nothing was stopped",
-            remedy="Narrow the nodes, or raise max_tasks if that many is meant.",
-        )
-    return stops
-
-
-def _stops(
-    spec: Mapping[str, Any], of_nodes: Sequence[Mapping[str, str]], trigger: Mapping[str, Any]
-) -> list[Stop]:
-    """The task named in the spec, or else those of the nodes; never anything wider."""
-    role = spec["assume_role_arn"]
-    if not spec["task"]:
-        return [
-            Stop(
-                cluster=task["cluster_arn"],
-                task=task["task_arn"],
-                service=task.get("service", ""),
-                region=task.get("region", ""),
-                assume_role_arn=role or task.get("assume_role_arn", ""),
-                external_id="" if role else task.get("external_id", ""),
-            )
-            for task in of_nodes
-        ]
-    arn = Arn.parse(spec["task"])
-    cluster = spec["cluster"] or cluster_of_task(spec["task"])
-    if not cluster:
-        raise StepInvalid(
-            "the task to stop is named without its cluster",
-            where=f"task {spec['task']}",
-            remedy="Give the cluster, or the task's long ARN.",
-        )
-    region = arn.region if arn else str(trigger.get("region") or "")
-    return [Stop(cluster=cluster, task=spec["task"], region=region, assume_role_arn=role)]
-
-
-def _known(stop: Stop, clients: Clients) -> TaskState:
-    found = Tasks(clients.get("ecs", stop.access)).describe(stop.cluster, [stop.task])
-    for task in found.values():
-        return task
-    raise task_not_found(stop.cluster, stop.task)
 
 
 def _looked_at(item: Mapping[str, Any], wait_for_service: bool, clients: Clients) -> dict[str, Any]:
