@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from taskmedic.domain.command import note_left_open
 from taskmedic.domain.dispatch import NOT_STARTED, NodeResult
 from taskmedic.domain.nodes import Node
 from taskmedic.steps.dispatcher import DispatchRules, LocalHalt, dispatch
@@ -117,7 +118,9 @@ async def test_an_error_that_nobody_foresaw_is_that_nodes_outcome_and_ends_no_ot
     class Faulty(Visitor):
         async def visit(self, node: Node) -> NodeResult:
             if node.name == "b":
-                raise AssertionError("what the command wrote")
+                error = AssertionError("what the command wrote")
+                note_left_open(error, "Its session could not be ended.")
+                raise error
             return await super().visit(node)
 
     visitor = Faulty(turns={"a": 50, "c": 50})
@@ -128,6 +131,7 @@ async def test_an_error_that_nobody_foresaw_is_that_nodes_outcome_and_ends_no_ot
     assert results[1].outcome == "connection_lost"
     assert "AssertionError" in results[1].reason
     assert "may have run" in results[1].reason
+    assert results[1].remedy.endswith("Its session could not be ended.")
     assert "b: AssertionError" in caplog.text
     assert "what the command wrote" not in caplog.text
 

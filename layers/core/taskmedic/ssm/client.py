@@ -30,7 +30,8 @@ GenerateDataKey = Callable[[str, Mapping[str, str]], Awaitable[DataKey]]
 
 DEFAULT_LIMITS: Final = Limits()
 FAREWELL_S: Final = 1.0
-"""How long to see to it that the wrapper in the container was let go, when the result is known."""
+"""How long to see to it that the wrapper in the container was let go, when the result is known; and how long
+to take what still comes from a peer to which nothing can be sent any more."""
 
 
 async def run_command(
@@ -71,14 +72,17 @@ async def run_command(
     now = clock()
     session = Session(stream, started_ms=time.time_ns() // 1_000_000, now=now)
     run = CommandRun(spec, invocation, session, sink=sink, limits=limits, now=now)
+
+    async def ended() -> str:
+        over = run.over and run.resend_at is None
+        return "" if over else await _ended(stream.session_id, terminate, limits)
+
     try:
         result = await _Conversation(run, stream, limits, connect, resume, data_key, clock).result()
     except BaseException as error:
-        note_left_open(error, await _ended(stream.session_id, terminate, limits))
+        note_left_open(error, await ended())
         raise
-    trouble = ""
-    if not run.over or run.resend_at is not None:
-        trouble = await _ended(stream.session_id, terminate, limits)
+    trouble = await ended()
     return replace(
         result,
         duration_s=clock() - began,
@@ -181,8 +185,11 @@ class _Conversation:
 
     async def _take_what_came(self, transport: Transport) -> None:
         """What had arrived before the connection broke, which sending finds out first: maybe the end."""
+        until = self.clock() + FAREWELL_S
         with suppress(ConnectionBroken):
-            while self.run.result is None and (arrived := await transport.receive(0, at_once=True)):
+            while self.run.result is None and self.clock() < until:
+                if not (arrived := await transport.receive(0, at_once=True)):
+                    return
                 self.run.receive(arrived, self.clock())
 
     async def _take_leave(self, transport: Transport) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from taskmedic.domain.command import Outcome
+from taskmedic.domain.command import Outcome, why_left_open
 from taskmedic.domain.dispatch import NodeResult
 from taskmedic.domain.nodes import Node
 
@@ -125,7 +125,8 @@ async def _outcome(node: Node, turn: Awaitable[NodeResult]) -> NodeResult:
             node=node.name,
             outcome=Outcome.CONNECTION_LOST.value,
             reason=f"Taskmedic itself failed here ({kind}); the command may have run.",
-            remedy="See what it did before running it again, and please report the error as it was logged.",
+            remedy="See what it did before running it again, and please report the error as it was logged."
+            f" {why_left_open(error)}".rstrip(),
         )
 
 
