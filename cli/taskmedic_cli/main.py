@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -56,3 +57,9 @@ def main() -> None:
     except TaskmedicError as error:
         say(f"taskmedic: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # such as a full disk behind stdout
+        # What is left in stdout's buffer cannot be written when Python ends either, and would be a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        where = f" ({error.filename})" if error.filename else ""
+        say(f"taskmedic: cannot read or write{where}: {error.strerror or error}", err=True)
+        sys.exit(1)

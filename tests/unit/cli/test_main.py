@@ -22,6 +22,8 @@ from taskmedic_cli import executions, main
 from taskmedic_cli.commands.runbook import parse_options
 from taskmedic_cli.commands.send import read_trigger
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 def test_help_lists_every_command_of_the_design() -> None:
     shown = CliRunner().invoke(main.cli, ["--help"])
@@ -80,6 +82,22 @@ def test_an_error_of_ours_is_its_text_and_its_exit_code(
         main.main()
     assert ended.value.code == code
     assert capsys.readouterr().err == f"taskmedic: {error}\n"
+
+
+@pytest.mark.parametrize("words", [["runbook", "list"], ["runbook", "show", "diagnose", "--json"]])
+def test_a_full_disk_behind_the_output_is_an_error_in_one_line(words: list[str]) -> None:
+    script = "from taskmedic_cli.main import main; main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "taskmedic: cannot read or write: No space left on device\n"
 
 
 def test_an_error_says_what_where_why_and_what_to_do() -> None:
