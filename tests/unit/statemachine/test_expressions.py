@@ -14,6 +14,7 @@ from taskmedic.domain.dispatch import MAX_BATCHES
 from taskmedic.domain.runbooks.models import MAX_STEPS
 from taskmedic.domain.runbooks.plan import MAX_PLAN_BYTES
 from taskmedic.pagerduty.alerts import MAX_TARGETS
+from taskmedic.steps.find_nodes import STOP_TASKS_SHOWN
 from taskmedic_local.stepfunctions import evaluate
 
 FILE = Path(__file__).parents[3] / "statemachines/remediation.asl.yaml"
@@ -365,6 +366,32 @@ def test_the_report_of_the_longest_run_fits_into_what_a_state_may_take(state: st
     arguments = value_of(STATES[state]["Arguments"], known)
 
     assert json_bytes(arguments) < 256 * 1024
+
+
+@pytest.mark.parametrize("state", ["StopTask", "CheckStopped", "PlanStop"])
+def test_a_stop_of_the_most_tasks_with_the_longest_names_fits_too(state: str) -> None:
+    longest = "n" * 255
+    task = {
+        "cluster_arn": f"arn:aws:ecs:ap-southeast-2:123456789012:cluster/{longest}",
+        "task_arn": f"arn:aws:ecs:ap-southeast-2:123456789012:task/{longest}/{'f' * 32}",
+        "region": "ap-southeast-2",
+        "assume_role_arn": f"arn:aws:iam::123456789012:role/taskmedic-{'r' * 54}",
+        "service": longest,
+    }
+    known = variables(
+        step("s0", "stop_task", task="", reason="${steps.s0.summary}"),
+        at=0,
+        accepted={"trigger": {"kind": "task_stopped", "task_detail": {"large": "d" * 100_000}}},
+        found={"stop_tasks": [task] * STOP_TASKS_SHOWN},
+        stop={"state": {"stops": [{**task, "was_stopped": False}] * 50}},
+        run={"execution_arn": "a" * 256},
+    )
+    known["outcomes"] = [{"name": f"s{n}", "data": "x" * OUTCOME_BYTES} for n in range(MAX_STEPS - 1)]
+
+    arguments = value_of(STATES[state]["Arguments"], known)
+
+    assert json_bytes(arguments) < 256 * 1024
+    assert [outcome["name"] for outcome in arguments["Payload"]["outcomes"]] == ["s0"]
 
 
 def test_an_error_in_an_outcome_is_bounded() -> None:
