@@ -124,11 +124,11 @@ def _cut_short(view: View, total: int, *, interrupted: bool) -> str:
 
 
 def _ended(cut_off: Mapping[str, str]) -> str:
-    """What is known of commands that were cut off: by node, why one may still run, or nothing."""
+    """What is known of the sessions that were cut off: by node, why one may still be there, or nothing."""
     if not cut_off:
         return ""
     left = [f"\ntaskmedic: {name}: {why}" for name, why in cut_off.items() if why]
-    return f"; ended {len(cut_off) - len(left)} of {len(cut_off)} that ran" + "".join(left)
+    return f"; ended {len(cut_off) - len(left)} of {len(cut_off)} sessions" + "".join(left)
 
 
 def _view(nodes: Sequence[Node], as_json: bool) -> View:

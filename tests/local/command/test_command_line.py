@@ -146,7 +146,7 @@ def test_an_interruption_ends_the_command_in_the_container(
         told = running.stderr.read()
         assert running.wait(20) == 1
 
-    assert "interrupted after 0 of 1; ended 1 of 1 that ran\n" in told
+    assert "interrupted after 0 of 1; ended 1 of 1 sessions\n" in told
     assert "Traceback" not in told
     gone = "for i in $(seq 100); do kill -0 $(cat pid) 2>/dev/null || exit 0; sleep 0.05; done; exit 1"
     assert taskmedic("run", *ONE, "--", gone).returncode == 0
@@ -173,7 +173,7 @@ def test_an_interruption_says_what_could_not_be_ended(cloud: LocalCloud, environ
         told = running.stderr.read()
         assert running.wait(20) == 1
 
-    assert "interrupted after 0 of 1; ended 0 of 1 that ran\n" in told
+    assert "interrupted after 0 of 1; ended 0 of 1 sessions\n" in told
     assert "/report: Its session could not be ended: " in told
     assert "Traceback" not in told
     os.kill(pid, signal.SIGKILL)
