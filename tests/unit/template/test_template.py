@@ -183,7 +183,13 @@ def test_our_own_failed_executions_are_told() -> None:
 def test_every_queue_of_lost_things_and_every_failure_has_an_alarm() -> None:
     alarms = json.dumps(of_type("AWS::CloudWatch::Alarm"))
 
-    for watched in ("UndeliverableEventsQueue", "UndeliveredReportsQueue", "ExecutionsFailed", "5xx", "Webhooks_403"):
+    for watched in (
+        "UndeliverableEventsQueue",
+        "UndeliveredReportsQueue",
+        "ExecutionsFailed",
+        "5xx",
+        "Webhooks_403",
+    ):
         assert watched in alarms
     for name, alarm in of_type("AWS::CloudWatch::Alarm").items():
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": "NotifyTopic"}], name
