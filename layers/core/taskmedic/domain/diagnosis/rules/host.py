@@ -34,7 +34,7 @@ HOST_RULES: tuple[Rule, ...] = (
         (
             words(
                 "fargate-retirement",
-                "performing maintenance on the underlying",
+                "is performing maintenance",
                 "scheduled for retirement",
                 "task retirement",
                 "task maintenance",

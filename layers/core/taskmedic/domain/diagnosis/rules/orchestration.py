@@ -112,6 +112,7 @@ _SCHEDULER: tuple[Rule, ...] = (
             words(
                 "load-balancer-subject",
                 "ELB health check",
+                "ELB healthcheck",
                 "load balancer",
                 "target-group",
                 "target group",
@@ -128,6 +129,9 @@ _SCHEDULER: tuple[Rule, ...] = (
                 "is unhealthy",
                 "are unhealthy",
                 "health checks failed",
+                "healthcheck failed",
+                "healthchecks failed",
+                "failed ELB healthcheck",
                 "failed health check",
                 "UnhealthyThreshold",
                 "is not healthy",

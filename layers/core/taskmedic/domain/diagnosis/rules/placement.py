@@ -94,6 +94,10 @@ CAPACITY_RULES: tuple[Rule, ...] = (
                 "not compatible with",
                 "UnsupportedOperation: The requested configuration",
                 "does not support the requested",
+                "instances that meet the job requirements",  # AWS Batch, whose jobs are tasks
+                "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT -",
+                "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE -",
+                "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY -",
             ),
         ),
         DOC_EVENTS,

@@ -159,6 +159,13 @@ SECRET_RULES: tuple[Rule, ...] = (
         "retrieved secret from Secrets Manager did not contain json key password",
     ),
     Rule(
+        "secret-json-key",
+        "secrets.invalid_value",
+        (words("secret-json-key", "contain json key"),),
+        DOC_RESOURCE,
+        "unable to pull secrets: did not contain json key password",
+    ),
+    Rule(
         "secret-denied",
         "secrets.access_denied",
         (SECRET, DENIED),
