@@ -89,9 +89,10 @@ class ClusterReader:
         """Jobs for the full batches that ``arns`` complete. A task that is listed twice is taken once."""
         with self._lock:
             for arn in arns:
-                if last_part(arn) not in self._seen:
-                    self._seen.add(last_part(arn))
-                    self._waiting.append(arn)
+                task_id = last_part(arn)  # as good as the ARN, and a third of its length
+                if task_id not in self._seen:
+                    self._seen.add(task_id)
+                    self._waiting.append(task_id)
             full = len(self._waiting) // BATCH * BATCH
             ready, self._waiting = self._waiting[:full], self._waiting[full:]
         return self.descriptions(ready)

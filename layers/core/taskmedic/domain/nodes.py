@@ -142,7 +142,7 @@ class Node:
     @property
     def identity(self) -> tuple[str, str]:
         """What makes it one and the same container, whichever source found it."""
-        return (self.task_arn, self.name)
+        return (self.attributes.get(TASK_ARN, ""), self.name)
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "attributes": dict(self.attributes), "tags": list(self.tags)}
