@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from taskmedic.aws.clients import Access
 from taskmedic.domain.budget import OUTCOME_BYTES, json_bytes
@@ -22,7 +23,7 @@ from taskmedic.domain.errors import (
     TooManyTargets,
 )
 from taskmedic.settings import StopTaskSettings
-from taskmedic.steps import stop_task
+from taskmedic.steps import stop_task, turns
 
 SETTINGS = StopTaskSettings(ledger_table="ledger")
 CLUSTER = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
@@ -166,6 +167,7 @@ def call(
         "max_tasks": 1,
         "wait_s": 300,
         "wait_for_service": False,
+        "even_if_unwell": False,
         "assume_role_arn": "",
     } | spec
     event = {
@@ -510,9 +512,7 @@ def test_a_lock_outlasts_the_deadline_of_its_step(ecs: FakeEcs, clients: FakeCli
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException"])
-def test_a_refused_stop_gives_the_turn_back_unless_it_is_asked_again(
-    ecs: FakeEcs, clients: FakeClients, code: str
-) -> None:
+def test_a_refused_stop_gives_the_turn_back(ecs: FakeEcs, clients: FakeClients, code: str) -> None:
     ecs.has("one")
 
     def refuse(**_: str) -> None:
@@ -523,14 +523,49 @@ def test_a_refused_stop_gives_the_turn_back_unless_it_is_asked_again(
     with pytest.raises(AwsError):
         call(clients, task="one", cluster="prod")
 
-    assert list(clients.dynamodb.locks) == ([] if code == "AccessDeniedException" else [CHECKOUT])
+    assert clients.dynamodb.locks == {}
+
+
+def test_a_stop_whose_answer_is_lost_keeps_the_turn(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+
+    def lost(**_: str) -> None:
+        raise ReadTimeoutError(endpoint_url="https://ecs")
+
+    ecs.stop_task = lost  # type: ignore[method-assign,assignment]
+
+    with pytest.raises(ReadTimeoutError):
+        call(clients, task="one", cluster="prod")
+
+    assert list(clients.dynamodb.locks) == [CHECKOUT]
+
+
+def test_a_second_stop_that_is_refused_keeps_the_turn(ecs: FakeEcs, clients: FakeClients) -> None:
+    ecs.has("one")
+    ecs.has("two")
+    asked = ecs.stop_task
+
+    def once(**request: str) -> Any:
+        if ecs.stops:
+            raise refused("StopTask", "ThrottlingException", "no")
+        return asked(**request)
+
+    ecs.stop_task = once  # type: ignore[method-assign]
+
+    with pytest.raises(AwsError):
+        call(clients, nodes=(node_task("one"), node_task("two")), max_tasks=2)
+
+    assert list(clients.dynamodb.locks) == [CHECKOUT]
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_the_turn_is_given_back_when_the_time_is_over_or_the_service_is_gone(
-    ecs: FakeEcs, clients: FakeClients, gone: bool
+@pytest.mark.parametrize("stopped_before", [False, True])
+def test_a_service_that_did_not_recover_is_left_to_nobody_unless_nothing_was_stopped(
+    ecs: FakeEcs, clients: FakeClients, gone: bool, stopped_before: bool
 ) -> None:
     ecs.has("one")
+    if stopped_before:
+        ecs.stopped("one")
     first = call(clients, task="one", cluster="prod", wait_for_service=True, wait_s=0)
     ecs.stopped("one")
     if gone:
@@ -540,7 +575,86 @@ def test_the_turn_is_given_back_when_the_time_is_over_or_the_service_is_gone(
         ecs.counts("checkout", desired=2, running=1)
         assert call(clients, "check", state=first["state"])["outcome"]["outcome"] == "failed"
 
-    assert clients.dynamodb.locks == {}
+    assert list(clients.dynamodb.locks) == ([] if stopped_before else [CHECKOUT])
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """``clock.now``: epoch seconds, which move when the test says so."""
+    clock = SimpleNamespace(now=1_800_000_000.0)
+    for module in (stop_task, turns):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: clock.now))
+    return clock
+
+
+def test_a_run_that_waited_too_long_stops_nothing_even_when_its_turn_has_come(
+    ecs: FakeEcs, clients: FakeClients, clock: SimpleNamespace
+) -> None:
+    ecs.has("one")
+    ecs.has("two")
+    call(clients, task="one", cluster="prod")
+    second = call(clients, task="two", cluster="prod", run="run-2")
+    clients.dynamodb.locks.clear()
+    clock.now += 300
+
+    answer = call(clients, "check", state=second["state"], task="two", cluster="prod", run="run-2")
+
+    assert answer["outcome"]["summary"] == (
+        "nothing was stopped: for 300 s another run was replacing a task of service prod/checkout"
+    )
+    assert [stop["task"] for stop in ecs.stops] == [task_arn("one")]
+
+
+def test_no_healthy_task_is_stopped_while_the_service_lacks_one(
+    ecs: FakeEcs, clients: FakeClients, clock: SimpleNamespace
+) -> None:
+    ecs.has("one")
+    ecs.counts("checkout", desired=3, running=2)
+
+    answer = call(clients, task="one", cluster="prod")
+    assert (answer["done"], ecs.stops, clients.dynamodb.locks) == (False, [], {})
+    clock.now += 300
+    late = call(clients, "check", state=answer["state"], task="one", cluster="prod")
+
+    assert late["outcome"]["outcome"] == "failed"
+    assert late["outcome"]["summary"] == (
+        "nothing was stopped: for 300 s service prod/checkout ran 2 of 3 tasks"
+    )
+    assert ecs.stops == []
+
+    ecs.counts("checkout", desired=3, running=3)
+    call(clients, "check", state=answer["state"] | {"deadline": clock.now + 1}, task="one", cluster="prod")
+    assert [stop["task"] for stop in ecs.stops] == [task_arn("one")]
+
+
+@pytest.mark.parametrize(
+    ("task", "spec"),
+    [
+        ({"healthStatus": "UNHEALTHY"}, {}),
+        ({"status": "PENDING"}, {}),
+        ({}, {"even_if_unwell": True}),
+    ],
+)
+def test_a_task_of_a_broken_service_may_be_stopped_when_it_is_unwell_itself_or_a_person_says_so(
+    ecs: FakeEcs, clients: FakeClients, task: dict[str, str], spec: dict[str, bool]
+) -> None:
+    ecs.has("one", **task)
+    ecs.counts("checkout", desired=3, running=2)
+
+    call(clients, task="one", cluster="prod", **spec)
+
+    assert [stop["task"] for stop in ecs.stops] == [task_arn("one")]
+
+
+def test_a_repeated_stop_goes_on_with_what_it_has_begun(ecs: FakeEcs, clients: FakeClients) -> None:
+    """The service lacks a task because this step stopped it, in a call whose answer was lost."""
+    ecs.has("one", status="DEPROVISIONING", stoppedReason="Taskmedic: hung (execution run-1)")
+    ecs.has("two")
+    ecs.counts("checkout", desired=2, running=1)
+
+    call(clients, nodes=(node_task("one"), node_task("two")), max_tasks=2)
+
+    assert [stop["task"] for stop in ecs.stops] == [task_arn("one"), task_arn("two")]
 
 
 def test_a_standalone_task_waits_for_nobody(ecs: FakeEcs, clients: FakeClients) -> None:

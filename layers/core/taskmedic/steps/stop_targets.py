@@ -9,7 +9,7 @@ from typing import Any
 from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.tasks import Tasks, TaskState, task_not_found
 from taskmedic.domain.arns import Arn, cluster_of_task, last_part
-from taskmedic.domain.errors import StepInvalid, TooManyTargets
+from taskmedic.domain.errors import ServiceNotFound, StepInvalid, TooManyTargets
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,29 @@ def known(stop: Stop, clients: Clients) -> TaskState:
     for task in found.values():
         return task
     raise task_not_found(stop.cluster, stop.task)
+
+
+def unwell(stops: Sequence[Stop], tasks: Sequence[TaskState], clients: Clients) -> str:
+    """Which service would lose a healthy task while it runs fewer than it wants; empty when there is none.
+
+    A task that does not run, or not well, takes nothing from its service, so that it may always be stopped.
+
+    Raises:
+        AccessDenied, Throttled, …: ECS refused.
+    """
+    losing = {
+        (task.cluster_arn, task.service): stop.access
+        for stop, task in zip(stops, tasks, strict=True)
+        if task.service and task.last_status == "RUNNING" and task.health != "UNHEALTHY"
+    }
+    for (cluster, name), access in losing.items():
+        try:
+            service = Tasks(clients.get("ecs", access)).service(cluster, name)
+        except ServiceNotFound:
+            continue  # it is being deleted, and wants no task
+        if service.running < service.desired:
+            return f"service {last_part(cluster)}/{name} ran {service.running} of {service.desired} tasks"
+    return ""
 
 
 def _stops(

@@ -3,7 +3,7 @@
 The state machine calls it once with `stop` and then, after each wait, with `check`; in a dry run once with
 `plan`. What it must remember between the calls travels in `state`. Stopping twice does no harm: the tasks are
 named, and ECS takes a second stop of a task as the first. While another run is replacing a task of the same
-service, the step waits for its turn and stops nothing.
+service, or the service runs fewer tasks than it wants, the step waits and stops nothing.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from taskmedic.aws.ledger import Ledger
 from taskmedic.aws.tasks import Tasks, TaskState
 from taskmedic.domain.arns import last_part
 from taskmedic.domain.budget import OUTCOME_BYTES, SUMMARY_CHARS, within
+from taskmedic.domain.errors import TaskmedicError
 from taskmedic.domain.runbooks.context import complete
 from taskmedic.domain.stops import OWN_STOP_PREFIX
 from taskmedic.settings import StopTaskSettings
-from taskmedic.steps.stop_targets import Stop, known, stops_of
+from taskmedic.steps.stop_targets import Stop, known, stops_of, unwell
 from taskmedic.steps.turns import Turns
 
 # Seconds between looks: soon at first, then ever less often. The last one repeats.
@@ -69,19 +70,35 @@ def _stop(event: Mapping[str, Any], ledger: Ledger, clients: Clients) -> dict[st
     state = event["state"] or {"started_at": now, "deadline": now + spec["wait_s"], "looks": 0}
     if not stops:
         return _done(step, state, "skipped", "no running task matches", [])
+    if state["looks"] and state["deadline"] <= time.time():
+        return _stopped_nothing(step, state)
     reason = f"{OWN_STOP_PREFIX}{spec['reason']} (execution {execution['execution_name']})"[:REASON_MAX]
     tasks = [known(stop, clients) for stop in stops]  # all are looked up before the first is stopped
     services = sorted({(task.cluster_arn, task.service) for task in tasks if task.service})
     turns = _turns(event, ledger, services)
-    if busy := turns.taken(state["deadline"]):
-        return _wait_for_turn(step, state, busy)
-    with turns.given_back_on_failure():
+    begun = any(task.stopped_reason == reason for task in tasks)  # by a call whose answer was lost
+    try:
+        busy = turns.taken(state["deadline"])
+        if not busy and not begun and not spec["even_if_unwell"] and (busy := unwell(stops, tasks, clients)):
+            turns.give_back()
+        if busy:
+            return _later(step, {**state, "busy": busy})
         for stop, task in zip(stops, tasks, strict=True):
             if not task.stopped:
                 _stop_one(stop, task, reason, execution["execution_arn"], ledger, clients)
+                begun = True
+    except TaskmedicError:  # ECS or the ledger refused; after any other error the task may be stopping
+        if not begun:
+            turns.give_back()
+        raise
     state |= {
         "stops": [
-            asdict(stop) | {"task": task.arn, "service": task.service, "was_stopped": task.stopped}
+            asdict(stop)
+            | {
+                "task": task.arn,
+                "service": task.service,
+                "was_stopped": task.stopped and task.stopped_reason != reason,
+            }
             for stop, task in zip(stops, tasks, strict=True)
         ],
         "locks": services,
@@ -130,27 +147,41 @@ def _turns(event: Mapping[str, Any], ledger: Ledger, services: Sequence[tuple[st
     return Turns(ledger, f"{event['run']['execution_name']}/{event['step']['name']}", services)
 
 
-def _wait_for_turn(step: Mapping[str, Any], state: Mapping[str, Any], busy: str) -> dict[str, Any]:
-    if state["deadline"] > time.time():
-        return _again(state)
+def _later(step: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    return _again(state) if state["deadline"] > time.time() else _stopped_nothing(step, state)
+
+
+def _stopped_nothing(step: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """The time is over: what other runs wait for must not happen to them one after the other."""
     waited = round(state["deadline"] - state["started_at"])
-    summary = f"nothing was stopped: for {waited} s another run was replacing a task of service {busy}"
-    return _done(step, state, "failed", summary, [])
+    return _done(step, state, "failed", f"nothing was stopped: for {waited} s {state['busy']}", [])
 
 
 def _check(event: Mapping[str, Any], ledger: Ledger, clients: Clients) -> dict[str, Any]:
+    """One look. The lock is given back when all is well, or when nothing was stopped; else it ends by itself,
+    so that no other run takes the next task of a service that does not recover.
+    """
     step, state = event["step"], event["state"]
     turns = _turns(event, ledger, [(cluster, service) for cluster, service in state["locks"]])
-    with turns.given_back_on_failure():
+    untouched = all(item["was_stopped"] for item in state["stops"])
+    try:
         rows = [_looked_at(item, state["wait_for_service"], clients) for item in state["stops"]]
+    except TaskmedicError:
+        if untouched:
+            turns.give_back()
+        raise
     waiting = [row["waits_for"] for row in rows if row["waits_for"]]
     if waiting and state["deadline"] > time.time():
         return _again(state)
-    turns.give_back()
-    if not waiting:
-        return _done(step, state, "succeeded", _stopped_line(rows, state), rows)
-    waited = round(state["deadline"] - state["started_at"])
-    return _done(step, state, "failed", f"after {waited} s still waiting: {'; '.join(waiting)}", rows)
+    if waiting:
+        waited = round(state["deadline"] - state["started_at"])
+        summary = f"after {waited} s still waiting: {'; '.join(waiting)}"
+        done = _done(step, state, "failed", summary, rows)
+    else:
+        done = _done(step, state, "succeeded", _stopped_line(rows, state), rows)
+    if untouched or not waiting:
+        turns.give_back()  # only now, so that nobody's stop comes before the end of this step
+    return done
 
 
 def _again(state: Mapping[str, Any]) -> dict[str, Any]:

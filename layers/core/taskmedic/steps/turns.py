@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskmedic.aws.ledger import Ledger
 from taskmedic.domain.arns import last_part
-from taskmedic.domain.errors import Throttled
 
 # Seconds beyond a step's own deadline, for its last look and the tries of that: then the lock ends by itself.
 MARGIN_S = 300
@@ -27,7 +25,7 @@ class Turns:
     services: Sequence[tuple[str, str]]
 
     def taken(self, until: float) -> str:
-        """Takes all of them, or none and says which service is another's for now.
+        """Takes all of them, or none and says why not: one of the services is another's for now.
 
         Args:
             until: The step's deadline, epoch seconds.
@@ -38,23 +36,12 @@ class Turns:
                 _key(cluster, service), self.owner, max(0, until - now) + MARGIN_S, now
             ):
                 Turns(self.ledger, self.owner, self.services[:number]).give_back()
-                return f"{last_part(cluster)}/{service}"
+                return f"another run was replacing a task of service {last_part(cluster)}/{service}"
         return ""
 
     def give_back(self) -> None:
         for cluster, service in self.services:
             self.ledger.release_lock(_key(cluster, service), self.owner)
-
-    @contextmanager
-    def given_back_on_failure(self) -> Iterator[None]:
-        """For a call whose error ends the step; after ``Throttled`` it is asked again."""
-        try:
-            yield
-        except Throttled:
-            raise
-        except Exception:
-            self.give_back()
-            raise
 
 
 def _key(cluster: str, service: str) -> str:

@@ -78,6 +78,7 @@ class StopTaskStep(Model):
     max_tasks: int = Field(default=1, ge=1, le=50)
     wait: Annotated[Duration, Field(ge=0, le=3600)] = 300
     wait_for_service: bool = False
+    even_if_unwell: bool = False
     assume_role_arn: Text = ""
 
     def spec(self) -> dict[str, Any]:
