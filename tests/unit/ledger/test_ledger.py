@@ -103,7 +103,7 @@ def test_a_claim_without_a_decision_may_be_taken_from_an_execution_that_is_gone(
     third = ledger.claim_trigger("k", execution_arn="arn:third", at=NOON, instead_of=FIRST)
     assert (third.won, third.undecided_by) == (False, SECOND)
     # And the first, should it still live, decides nothing any more.
-    ledger.record_decision("k", execution_arn=FIRST, at=NOON, decision="run", reason="a zombie")
+    assert not ledger.record_decision("k", execution_arn=FIRST, at=NOON, decision="run", reason="a zombie")
     assert ledger.claim_trigger("k", execution_arn=FIRST, at=NOON).undecided_by == SECOND
 
 
@@ -152,6 +152,30 @@ def test_the_decision_on_a_stop_holds_for_its_other_events(ledger: Ledger) -> No
     )
 
     assert (claim.won, claim.undecided_by) == (False, "")
+
+
+@pytest.mark.parametrize(("pk", "tries"), [("trigger#", ["run"]), ("newest#", ["run", FAILED])])
+def test_a_decision_that_was_not_written_whole_leaves_the_trigger_to_another(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, pk: str, tries: list[str]
+) -> None:
+    """What waits in the dead-letter queue can be started again, whichever item could not be written."""
+    key = f"{TASK}#7"
+    claim: dict[str, Any] = {"at": NOON, "task_arn": TASK, "version": 7}
+    ledger.claim_trigger(key, execution_arn=FIRST, **claim)
+    write = ledger._table.write_item
+
+    def refuse(at: str, *rest: Any) -> bool:
+        if at.startswith(pk):
+            raise AwsRefused("cannot write to the ledger")
+        return write(at, *rest)
+
+    monkeypatch.setattr(ledger._table, "write_item", refuse)
+    for decision in tries:
+        with pytest.raises(AwsRefused):
+            ledger.record_decision(key, execution_arn=FIRST, decision=decision, reason="why", **claim)
+    monkeypatch.setattr(ledger._table, "write_item", write)
+
+    assert ledger.claim_trigger(key, execution_arn=SECOND, instead_of=FIRST, **claim).won
 
 
 def test_a_decision_is_kept_with_its_reason(ledger: Ledger, dynamodb: Any) -> None:

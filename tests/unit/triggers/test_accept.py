@@ -2,35 +2,75 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from taskmedic.aws.ledger import Claim
+from taskmedic.aws.ledger import Claim, stamp
+from taskmedic.domain.errors import Throttled
+from taskmedic.domain.policy import Switch
+from taskmedic.domain.runbooks.models import Runbook
 from taskmedic.settings import AcceptTriggerSettings
 from taskmedic.steps import accept_trigger
 
 SETTINGS = AcceptTriggerSettings("us-east-1", "ledger", "switch", "map", "secret", "https://pd", "/none")
 RUN = "arn:aws:states:us-east-1:123456789012:execution:remediation:run-1"
+OTHER = "arn:aws:states:us-east-1:123456789012:execution:remediation:run-0"
+LOOK = Runbook.model_validate(
+    {"name": "look", "description": "A test's.", "steps": [{"name": "errors", "stopped_tasks": {}}]}
+)
 
 
 class FakeLedger:
-    def __init__(self) -> None:
+    def __init__(self, *claims: Claim, refuses: str = "", taken_over: bool = False) -> None:
+        self.claims = list(claims or [Claim(won=True)])
+        self.refuses, self.taken_over = refuses, taken_over
+        self.taken_from: list[str] = []
         self.decisions: list[tuple[str, str]] = []
 
     def __call__(self, table: str, dynamodb: Any) -> FakeLedger:
         return self
 
-    def claim_trigger(self, key: str, **facts: Any) -> Claim:
-        return Claim(won=True)
+    def claim_trigger(self, key: str, *, instead_of: str = "", **facts: Any) -> Claim:
+        self.taken_from.append(instead_of)
+        return self.claims.pop(0)
 
-    def record_decision(self, key: str, *, decision: str, reason: str, **facts: Any) -> None:
+    def record_decision(self, key: str, *, decision: str, reason: str, **facts: Any) -> bool:
+        if decision == self.refuses:
+            raise Throttled("cannot write to the ledger")
         self.decisions.append((decision, reason))
+        return not self.taken_over
 
 
 class NoClients:
     def get(self, service: str) -> None:
         return None
+
+
+class NoExecutions:
+    """Step Functions that knows no execution."""
+
+    def get(self, service: str) -> NoExecutions:
+        return self
+
+    def describe_execution(self, **_: str) -> None:
+        raise ClientError({"Error": {"Code": "ExecutionDoesNotExist", "Message": ""}}, "DescribeExecution")
+
+
+def run_of(ledger: FakeLedger, monkeypatch: pytest.MonkeyPatch, clients: Any = None) -> dict[str, Any]:
+    monkeypatch.setattr(accept_trigger, "Ledger", ledger)
+    monkeypatch.setattr(accept_trigger, "read_switch", lambda *_: Switch())
+    monkeypatch.setattr(accept_trigger, "runbooks_in", lambda _: {"look": LOOK})
+    run = {"execution_arn": RUN, "execution_name": "run-1", "started_at": "2026-11-21T10:00:00Z"}
+    return accept_trigger.run({"run": run, "input": {"runbook": "look"}}, SETTINGS, clients or NoClients())
+
+
+def undecided(minutes: int) -> Claim:
+    """The claim of another execution that has not decided, so old."""
+    at = stamp(datetime.now(UTC) - timedelta(minutes=minutes))
+    return Claim(won=False, earlier={"execution_arn": OTHER, "at": at})
 
 
 def test_a_bug_too_is_written_down_so_that_another_execution_may_take_the_trigger(
@@ -49,3 +89,37 @@ def test_a_bug_too_is_written_down_so_that_another_execution_may_take_the_trigge
         accept_trigger.run({"run": run, "input": {"runbook": "diagnose"}}, SETTINGS, NoClients())  # type: ignore[arg-type]
 
     assert ledger.decisions == [("failed", "ZeroDivisionError")]
+
+
+def test_a_decision_that_cannot_be_written_down_leaves_the_trigger_to_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = FakeLedger(refuses="run")
+
+    with pytest.raises(Throttled):
+        run_of(ledger, monkeypatch)
+
+    assert [decision for decision, _ in ledger.decisions] == ["failed"]
+
+
+def test_an_execution_whose_trigger_was_taken_over_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = FakeLedger(taken_over=True)
+
+    output = run_of(ledger, monkeypatch)
+
+    assert (output["decision"], output["plan"]) == ("skip", None)
+    assert output["reason"] == "seen before: another execution has taken this trigger over"
+    assert ledger.decisions[-1] == ("skip", output["reason"])
+
+
+@pytest.mark.parametrize(("minutes", "decision"), [(1, "skip"), (10, "run")])
+def test_an_execution_that_step_functions_does_not_know_is_gone_only_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, minutes: int, decision: str
+) -> None:
+    """DescribeExecution is eventually consistent: what has just started may not be there yet."""
+    ledger = FakeLedger(undecided(minutes), Claim(won=True))
+
+    output = run_of(ledger, monkeypatch, NoExecutions())
+
+    assert output["decision"] == decision
+    assert ledger.taken_from == (["", OTHER] if decision == "run" else [""])

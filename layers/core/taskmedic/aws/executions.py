@@ -30,8 +30,10 @@ def start_execution(stepfunctions: Any, machine_arn: str, name: str, document: M
     return True
 
 
-def is_running(stepfunctions: Any, execution_arn: str) -> bool:
-    """Whether the execution is under way; one that Step Functions does not know, or no longer, is not.
+def is_running(stepfunctions: Any, execution_arn: str, *, new: bool) -> bool:
+    """Whether the execution is under way; one that Step Functions does not know is, while it is ``new``.
+
+    DescribeExecution is eventually consistent. Source: its page in the API reference of Step Functions.
 
     Raises:
         Throttled, AwsError: it cannot be seen.
@@ -41,6 +43,6 @@ def is_running(stepfunctions: Any, execution_arn: str) -> bool:
             answer = stepfunctions.describe_execution(executionArn=execution_arn)
         except ClientError as error:
             if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-                return False
+                return new
             raise
     return bool(answer["status"] == "RUNNING")

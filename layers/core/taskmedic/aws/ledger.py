@@ -119,8 +119,9 @@ class Ledger:
 
     def record_decision(
         self, key: str, *, execution_arn: str, at: datetime, decision: str, task_arn: str = "", **facts: Any
-    ) -> None:
-        """Writes the decision on a claimed trigger, with ``reason``, ``runbook``, ``cluster``, ….
+    ) -> bool:
+        """Writes the decision on a claimed trigger, with ``reason``, ``runbook``, ``cluster``, …; False when
+        the trigger is another execution's.
 
         A repeat's own decision is kept beside the first one's, under the execution that made it. ``task_arn``
         is that of the claim; the decision is then one on the stop of that task, too.
@@ -128,11 +129,13 @@ class Ledger:
         run = execution_arn.rsplit(":", 1)[-1]
         item = {"execution_arn": execution_arn, "at": stamp(at), "decision": decision, **facts}
         owner = "execution_arn = :me", {":me": {"S": execution_arn}}
-        if task_arn:
-            stop = {name: item[name] for name in ("execution_arn", "at", "decision", "version")}
-            self._table.write_item(f"newest#{task_arn}", "newest", stop, KEEP_TRIGGER_S, *owner)
         if not self._table.write_item(f"trigger#{key}", "decision", item, KEEP_TRIGGER_S, *owner):
             self._table.write_item(f"trigger#{key}", f"repeat#{run}", item, KEEP_TRIGGER_S)
+            return False
+        if task_arn:  # last: a stop that is decided and a trigger that is not would be nobody's
+            stop = {name: item[name] for name in ("execution_arn", "at", "decision", "version")}
+            self._table.write_item(f"newest#{task_arn}", "newest", stop, KEEP_TRIGGER_S, *owner)
+        return True
 
     # stops and actions of a service
 

@@ -17,7 +17,7 @@ from taskmedic.aws.switch import read_switch
 from taskmedic.domain.arns import Arn, last_part
 from taskmedic.domain.attempts import AttemptLimit, Verdict
 from taskmedic.domain.errors import TaskmedicError
-from taskmedic.domain.policy import Decision, Facts, beyond_limit, decide, limited, needs_category
+from taskmedic.domain.policy import Action, Decision, Facts, beyond_limit, decide, limited, needs_category
 from taskmedic.domain.runbooks.loading import load_folder
 from taskmedic.domain.runbooks.models import Runbook
 from taskmedic.domain.triggers import Received, Trigger, is_own_stop, receive
@@ -25,6 +25,9 @@ from taskmedic.settings import AcceptTriggerSettings
 
 # A stop of ours is written to the ledger just before the call, and its event comes within minutes.
 OWN_STOPS_WITHIN = timedelta(hours=2)
+
+# Step Functions may not know an execution yet that has just begun; after so long it does.
+NEW_FOR = timedelta(minutes=5)
 
 # ECS's stopCode of whatever was stopped through its API.
 USER_INITIATED = "UserInitiated"
@@ -58,20 +61,15 @@ def run(event: Mapping[str, Any], settings: AcceptTriggerSettings, clients: Clie
     claim = _claim(ledger, received.trigger, execution_arn, clients)
     try:
         trigger, decision = _decided(received, claim, execution_arn, ledger, settings, clients)
+        ours = _record_decision(ledger, trigger, execution_arn, decision)
     except Exception as error:
         # The same execution may ask again. If it gives up, another one may take the trigger.
         reason = error.text() if isinstance(error, TaskmedicError) else type(error).__name__
         _record(ledger, received.trigger, execution_arn, FAILED, reason)
         raise
-    _record(
-        ledger,
-        trigger,
-        execution_arn,
-        decision.action.value,
-        decision.reason,
-        runbook=decision.runbook,
-        not_chosen=[vars(other) for other in decision.not_chosen],
-    )
+    if claim.won and not ours:
+        decision = Decision(Action.SKIP, "seen before: another execution has taken this trigger over")
+        _record_decision(ledger, trigger, execution_arn, decision)
     return {
         "decision": decision.action.value,
         "reason": decision.reason,
@@ -141,9 +139,16 @@ def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str, clients: Client
         version=trigger.version,
     )
     claim = claim_trigger()
-    while (other := claim.undecided_by) and not is_running(clients.get("stepfunctions"), other):
+    while (other := claim.undecided_by) and not _under_way(other, claim, clients):
         claim = claim_trigger(instead_of=other)
     return claim
+
+
+def _under_way(execution_arn: str, claim: Claim, clients: Clients) -> bool:
+    claimed_at = datetime.fromisoformat(claim.earlier["at"])
+    return is_running(
+        clients.get("stepfunctions"), execution_arn, new=datetime.now(UTC) - claimed_at < NEW_FOR
+    )
 
 
 def _account(execution_arn: str) -> str:
@@ -155,11 +160,23 @@ def _stopped_task(trigger: Trigger) -> str:
     return trigger.target.task if trigger.kind == "task_stopped" else ""
 
 
+def _record_decision(ledger: Ledger, trigger: Trigger, execution_arn: str, decision: Decision) -> bool:
+    return _record(
+        ledger,
+        trigger,
+        execution_arn,
+        decision.action.value,
+        decision.reason,
+        runbook=decision.runbook,
+        not_chosen=[vars(other) for other in decision.not_chosen],
+    )
+
+
 def _record(
     ledger: Ledger, trigger: Trigger, execution_arn: str, decision: str, reason: str, **more: Any
-) -> None:
-    """The decision and its reason, in the ledger and in the log."""
-    ledger.record_decision(
+) -> bool:
+    """The decision and its reason, in the ledger and in the log; False when the trigger is another's."""
+    ours = ledger.record_decision(
         trigger.key,
         execution_arn=execution_arn,
         at=datetime.now(UTC),
@@ -175,6 +192,7 @@ def _record(
         **more,
     )
     logger.info(reason, extra={"decision": decision, "runbook": more.get("runbook"), "trigger": trigger.key})
+    return ours
 
 
 def _repeated(claim: Claim) -> str:
