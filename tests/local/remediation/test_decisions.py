@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 EVENTS = Path(__file__).parents[3] / "events"
+PROD = "arn:aws:ecs:us-east-1:123456789012:cluster/prod"
 
 
 def sample(name: str, **detail: Any) -> dict[str, Any]:
@@ -172,7 +173,7 @@ def test_the_stop_of_a_runbook_is_in_the_ledger_and_starts_no_other_execution(
         ("stop_task", "succeeded"),
     ]
     assert output["steps"][1]["summary"].endswith("is STOPPED; checkout is whole again")
-    actions = [item for key, item in ledger("service#prod/checkout").items() if key.startswith("action#")]
+    actions = [item for key, item in ledger(f"service#{PROD}/checkout").items() if key.startswith("action#")]
     assert [(action["task"], action["reason"][:15]) for action in actions] == [(task, "Taskmedic: hung")]
     machine = cloud.info["state_machines"]["remediation"]
     executions = aws("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
@@ -216,7 +217,7 @@ def test_a_runbook_that_has_acted_too_often_leaves_the_rest_to_a_person(
         TableName=outputs["LedgerTableName"],
         Item={
             "pk": {"S": "attempts#container-diagnostics"},
-            "sk": {"S": "prod/checkout"},
+            "sk": {"S": f"{PROD}/checkout"},
             "taken": {"L": taken},
             "revision": {"N": "20"},
         },

@@ -114,7 +114,7 @@ def test_the_event_of_a_stop_is_diagnosed_and_remembered(
 
     (stop,) = wait_for(remembered, timeout_s=20)
     assert stop["category"] == {"S": "container.oom_killed"}
-    assert stop["pk"] == {"S": "service#prod/checkout"}
+    assert stop["pk"] == {"S": "service#arn:aws:ecs:us-east-1:123456789012:cluster/prod/checkout"}
 
 
 def test_permissions_that_are_missing_are_lines_of_evidence(

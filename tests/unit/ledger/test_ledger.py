@@ -203,7 +203,7 @@ def test_a_decision_is_kept_with_its_reason(ledger: Ledger, dynamodb: Any) -> No
 def test_stops_of_a_service_come_back_oldest_first_and_only_since_then(ledger: Ledger) -> None:
     for minutes in (50, 10, 30):
         ledger.record_stop(
-            "arn:aws:ecs:us-east-1:1:cluster/prod",
+            "prod",
             "checkout",
             f"{TASK}{minutes}",
             NOON - timedelta(minutes=minutes),
@@ -217,6 +217,14 @@ def test_stops_of_a_service_come_back_oldest_first_and_only_since_then(ledger: L
 
     assert [stop["at"] for stop in stops] == ["2026-11-21T11:30:00.000Z", "2026-11-21T11:50:00.000Z"]
     assert stops[0]["category"] == "container.oom_killed"
+
+
+def test_services_of_one_name_in_two_accounts_are_kept_apart(ledger: Ledger) -> None:
+    one, other = (f"arn:aws:ecs:us-east-1:{account * 12}:cluster/prod" for account in "12")
+    ledger.record_stop(one, "checkout", TASK, NOON, category="c", revision="r", execution_arn=FIRST)
+
+    assert len(ledger.recent_stops(one, "checkout", NOON)) == 1
+    assert ledger.recent_stops(other, "checkout", NOON) == []
 
 
 def test_of_a_storm_of_stops_only_the_newest_are_read(ledger: Ledger, dynamodb: Any) -> None:

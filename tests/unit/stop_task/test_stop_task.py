@@ -206,7 +206,7 @@ def test_the_stop_is_in_the_ledger_before_it_is_asked_for(ecs: FakeEcs, clients:
 
     assert seen == [1]
     item = clients.dynamodb.items[0]
-    assert item["pk"]["S"] == "service#prod/checkout"
+    assert item["pk"]["S"] == f"service#{CLUSTER}/checkout"
     assert item["sk"]["S"].startswith("action#")
     assert item["task"]["S"] == task_arn("one")
 

@@ -192,7 +192,11 @@ class TestWhatIsRead:
     def test_earlier_stops_from_the_ledger_make_a_crash_loop(self, aws: FakeAws) -> None:
         for minutes in (3, 6):
             at = stamp(NOW - timedelta(minutes=minutes))
-            row = {"pk": "service#prod/orders", "sk": f"stop#{at}#t{minutes}", "task": f"t{minutes}"}
+            row = {
+                "pk": f"service#{arn('cluster', 'prod')}/orders",
+                "sk": f"stop#{at}#t{minutes}",
+                "task": f"t{minutes}",
+            }
             row |= {"category": "app.exit_nonzero", "revision": "orders:7"}
             aws.items.append({name: {"S": value} for name, value in row.items()})
 

@@ -67,7 +67,7 @@ def test_the_stop_is_written_to_the_ledger(aws: FakeAws) -> None:
     run(aws, {"task_detail": dict(EVENT)})
 
     (item,) = aws.items
-    assert item["pk"] == {"S": "service#prod/orders"}
+    assert item["pk"] == {"S": "service#arn:aws:ecs:eu-west-1:123456789012:cluster/prod/orders"}
     assert item["sk"]["S"].startswith("stop#2026-03-04T05:00:00.000Z#")
     assert item["category"] == {"S": "app.exit_nonzero"}
     assert item["evidence"] == {"S": f"s3://evidence/{KEY}.txt"}

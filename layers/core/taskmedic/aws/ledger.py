@@ -11,8 +11,9 @@
     halt#<id>                    halt                      a dispatch that must start nothing more
     report#<incident>#<run>      note                      the note that belongs to a run
 
-Times in keys are UTC of one width, so that they sort as text. DynamoDB removes an item up to two days after
-`expires_at`, so locks compare their own time.
+A <cluster> is its ARN: another account may have one of the same name. Times in keys are UTC of one width, so
+that they sort as text. DynamoDB removes an item up to two days after `expires_at`, so locks compare their own
+time.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class Ledger:
     ) -> None:
         """Writes down that ``task`` of the service stopped at ``at``. Writing it twice changes nothing.
 
-        ``evidence`` is where the proof lies, ``s3://…``.
+        ``cluster`` is an ARN, here and for every service. ``evidence`` is where the proof lies, ``s3://…``.
         """
         item = {"task": task, "category": category, "revision": revision, "execution_arn": execution_arn}
         item |= {"evidence": evidence} if evidence else {}
@@ -261,4 +262,4 @@ class Ledger:
 
 
 def _service_key(cluster: str, service: str) -> str:
-    return f"service#{last_part(cluster)}/{last_part(service)}"
+    return f"service#{cluster}/{last_part(service)}"

@@ -20,7 +20,7 @@ from taskmedic.domain.errors import TaskmedicError
 from taskmedic.domain.policy import Action, Decision, Facts, beyond_limit, decide, limited, needs_category
 from taskmedic.domain.runbooks.loading import load_folder
 from taskmedic.domain.runbooks.models import Runbook
-from taskmedic.domain.triggers import Received, Trigger, is_own_stop, receive
+from taskmedic.domain.triggers import Received, Target, Trigger, is_own_stop, receive
 from taskmedic.settings import AcceptTriggerSettings
 
 # A stop of ours is written to the ledger just before the call, and its event comes within minutes.
@@ -93,7 +93,7 @@ def _decided(
         account=_account(execution_arn),
         region=settings.region,
         repeated=_repeated(claim),
-        own_stop=_own_stop(trigger, ledger) if claim.won else "",
+        own_stop=_own_stop(trigger, execution_arn, ledger) if claim.won else "",
     )
     switch = read_switch(clients.get("ssm"), settings.switch_parameter)
     if trigger.kind == "pagerduty" and claim.won and switch.enabled:
@@ -120,7 +120,12 @@ def _within_limit(
     for target in trigger.targets or (trigger.target,):
         of = target.service or str((trigger.task_detail or {}).get("group", ""))  # a task without a service
         verdict = ledger.take_attempt(
-            book.name, target.cluster, of, execution_arn=execution_arn, at=datetime.now(UTC), limit=limit
+            book.name,
+            _cluster(target, execution_arn),
+            of,
+            execution_arn=execution_arn,
+            at=datetime.now(UTC),
+            limit=limit,
         )
         if verdict is not Verdict.TAKEN:
             where = "/".join(filter(None, (target.cluster, of))) or "its nodes"
@@ -154,6 +159,20 @@ def _under_way(execution_arn: str, claim: Claim, clients: Clients) -> bool:
 def _account(execution_arn: str) -> str:
     arn = Arn.parse(execution_arn)
     return arn.account if arn else ""
+
+
+def _cluster(target: Target, execution_arn: str) -> str:
+    """The ARN of the target's cluster; what the target does not say is our own."""
+    own = Arn.parse(execution_arn) or Arn("aws", "", "", "", "")
+    return str(
+        Arn(
+            own.partition,
+            "ecs",
+            target.region or own.region,
+            target.account or own.account,
+            f"cluster/{last_part(target.cluster)}",
+        )
+    )
 
 
 def _stopped_task(trigger: Trigger) -> str:
@@ -206,7 +225,7 @@ def _repeated(claim: Claim) -> str:
     return f"seen before: execution {run} has this trigger"
 
 
-def _own_stop(trigger: Trigger, ledger: Ledger) -> str:
+def _own_stop(trigger: Trigger, execution_arn: str, ledger: Ledger) -> str:
     """Why the stop is our own doing; empty when it is not."""
     if trigger.task_detail is None:
         return ""
@@ -216,7 +235,7 @@ def _own_stop(trigger: Trigger, ledger: Ledger) -> str:
         return ""  # we may have wanted to stop it, and then it stopped by itself
     target = trigger.target
     since = datetime.now(UTC) - OWN_STOPS_WITHIN
-    ours = ledger.recent_actions(target.cluster, target.service, since)
+    ours = ledger.recent_actions(_cluster(target, execution_arn), target.service, since)
     if any(last_part(str(action["task"])) == last_part(target.task) for action in ours):
         return "our own stop: the ledger says so"
     return ""

@@ -199,7 +199,7 @@ def _stops(collection: Collection, pages: Mapping[int, EvidenceRef], execution_a
 
 def _record(ledger: Ledger, stop: _Stop) -> None:
     ledger.record_stop(
-        stop.record.cluster,
+        stop.record.cluster_arn,
         stop.record.service,
         stop.record.task_arn,
         stop.at,
