@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -49,6 +49,16 @@ Annotations:
  - summary = service checkout depends on it
 Source: http://prometheus/graph
 """
+BY_NAME = ("ClusterName = prod", "ServiceName = search")
+PLAINLY = ("cluster = prod", "service = search")
+
+
+def firing(*labels: str) -> dict[str, str]:
+    """Alertmanager's text about one series; ``alertname`` is on every one."""
+    lines = "".join(f" - {label}\n" for label in ("alertname = Slow", *labels))
+    return {"firing": f"Labels:\n{lines}Annotations:\n - summary = x\n"}
+
+
 TASK_EVENT = {
     "version": "0",
     "detail-type": "ECS Task State Change",
@@ -183,6 +193,37 @@ TASK_EVENT = {
             SEARCH,
             id="labels as a list",
         ),
+        pytest.param(
+            {"ecs_cluster": "prod", "ecs_service": "search", "task_id": TASK},
+            Target(cluster="prod", service="search", task=TASK),
+            id="a task id beside a name that says ecs",
+        ),
+        pytest.param(
+            {"cluster": "prod", "service": "search", "task_id": TASK},
+            Target(cluster="prod", service="search", task=TASK),
+            id="a task id beside plain keys",
+        ),
+        pytest.param(
+            {"ecs_cluster": "prod", "service": "search", "namespace": "shop", "deployment": "ecs-svc/123"},
+            SEARCH,
+            id="a name that says ecs beside words of kubernetes",
+        ),
+        pytest.param(
+            {"tags": "env:prod, namespace: AWS/ECS, clustername: prod"},
+            Target(cluster="prod"),
+            id="datadog tags with blanks",
+        ),
+        pytest.param(firing("Namespace = AWS/ECS", *BY_NAME), SEARCH, id="alertmanager, metric of ecs"),
+        pytest.param(firing(*BY_NAME), SEARCH, id="alertmanager, dimensions of cloudwatch"),
+        pytest.param(
+            firing("cluster_name = prod", "instance = ", "job = aws_ecs", "service_name = search"),
+            SEARCH,
+            id="alertmanager, exporter of cloudwatch",
+        ),
+        pytest.param(firing("job = ecs", *PLAINLY), SEARCH, id="alertmanager, plain keys in a job of ecs"),
+        pytest.param(
+            firing("namespace = aws_ecs", *PLAINLY), SEARCH, id="alertmanager, plain keys in ecs's namespace"
+        ),
     ],
 )
 def test_the_target_is_found_wherever_the_source_puts_it(details: Any, expected: Target) -> None:
@@ -238,6 +279,12 @@ def test_the_target_is_found_wherever_the_source_puts_it(details: Any, expected:
             {"firing": "Labels:\n - alertname = Lag\n - cluster = eu1\n - service = db\n - instance = a\n"},
             id="prometheus labels that name no ecs",
         ),
+        pytest.param(firing("job = app", *PLAINLY), id="prometheus' own cluster and service"),
+        pytest.param(firing("Namespace = AWS/EKS", *BY_NAME), id="prometheus on a metric of eks"),
+        pytest.param(firing("pod = web-1", *BY_NAME), id="prometheus on a pod"),
+        pytest.param(firing("namespace = shop", *BY_NAME), id="prometheus in a namespace"),
+        pytest.param(firing("kube_app = x", "job = ecs", *BY_NAME), id="prometheus on kubernetes"),
+        pytest.param(firing("job = ecs", "cluster_name = prod"), id="a job of ecs without a service"),
         pytest.param({**an_alarm(), "AlarmRule": 'ALARM("a") OR ALARM("b")'}, id="composite alarm"),
         pytest.param({"ecs_cluster": "prod; rm -rf /", "ecs_service": "search"}, id="no name ecs would take"),
         pytest.param({"ecs_cluster": ["prod"], "ecs_service": 7}, id="no texts"),
@@ -356,13 +403,13 @@ def test_json_in_json_without_end_ends() -> None:
 class Incidents:
     """Gives the alerts of one incident, look by look."""
 
-    def __init__(self, *looks: list[Mapping[str, Any]]) -> None:
+    def __init__(self, *looks: Sequence[Mapping[str, Any]]) -> None:
         self._looks = list(looks)
         self.count = 0
 
     def alerts(self, incident_id: str) -> list[Mapping[str, Any]]:
         self.count += 1
-        return self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+        return list(self._looks.pop(0) if len(self._looks) > 1 else self._looks[0])
 
 
 def test_an_alert_that_lags_its_webhook_is_waited_for() -> None:

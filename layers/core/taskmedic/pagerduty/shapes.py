@@ -7,14 +7,16 @@ service or a task to them is a finding.
 
 Names that say ECS (``ecs_cluster``) and ARNs are taken alone. ``ClusterName`` is also EKS's, Kafka's and
 MongoDB's, ``cluster`` everybody's: these count beside a name that says ECS, in a metric of ECS, or with a
-service beside them, and not beside names of Kubernetes or of another product. A task counts with its cluster.
+service beside them and no name of Kubernetes or of another product. Prometheus has a ``cluster`` and a
+``service`` of its own: there it takes ``ClusterName`` with ``ServiceName``, or a job of ECS. A task counts
+with its cluster.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -52,19 +54,19 @@ PLAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "task": ("taskarn", "taskid"),
 }
 TAG_KEYS: Final = frozenset({"tags", "alerttags", "scope", "alertscope", "servicegroup"})
-# Beside one of these keys, or one that begins so, a plain name is not ECS's.
-KUBERNETES: Final = (
-    frozenset({"pod", "podname", "namespace", "namespacename", "deployment", "daemonset", "statefulset"}),
-    ("kube", "k8s", "eks"),
-)
-# The same, unless a name that says ECS is there, too: Kafka, MongoDB, Elasticsearch, RDS, caches, and what
-# Prometheus adds to every series.
+# Beside one of these keys, or one that begins so, a plain name is not ECS's, unless a name that says ECS is
+# there, too: Kubernetes, Kafka, MongoDB, Elasticsearch, RDS, caches.
 OTHER_PRODUCTS: Final = (
-    frozenset({"topic", "broker", "brokerid", "consumergroup", "replicaset", "replicasetname", "shard"})
+    frozenset({"pod", "podname", "namespace", "namespacename", "deployment", "daemonset", "statefulset"})
+    | frozenset({"topic", "broker", "brokerid", "consumergroup", "replicaset", "replicasetname", "shard"})
     | frozenset({"node", "nodename", "nodeid", "index", "indexname", "dbinstance", "dbinstanceidentifier"})
-    | frozenset({"dbclusteridentifier", "cacheclusterid", "alertname", "instance", "job"}),
-    ("kafka", "msk", "mongo", "elastic", "opensearch", "redis"),
+    | frozenset({"dbclusteridentifier", "cacheclusterid"}),
+    ("kube", "k8s", "eks", "kafka", "msk", "mongo", "elastic", "opensearch", "redis"),
 )
+# Prometheus adds these to every series, and often a `cluster` and a `service` that are not ECS's.
+PROMETHEUS: Final = frozenset({"alertname", "instance", "job"})
+# What the exporters of CloudWatch's metrics put into `job` or `namespace`, written as keys are.
+ECS_EXPORTED: Final = frozenset({"ecs", "awsecs"})
 
 VALID: Final[Mapping[str, re.Pattern[str]]] = {
     "account": re.compile(r"\d{12}"),
@@ -166,10 +168,10 @@ def _string(text: str, key: str, above: _Above, depth: int) -> Iterator[Target]:
             return
     if key in TAG_KEYS:
         tags = (tag.strip().partition(":") for tag in text.split(","))
-        yield from _walk({name: value for name, _, value in tags}, "", above, depth - 1)
+        yield from _walk({name: value.strip() for name, _, value in tags}, "", above, depth - 1)
     for labels in text.split("Labels:"):
         if pairs := LABEL_LINE.findall(labels.split("Annotations:")[0]):
-            yield from _walk(dict(pairs), "", above, depth - 1)
+            yield from _walk({name: value.strip() for name, value in pairs}, "", above, depth - 1)
     if tracked := TARGET_TRACKING.match(text):
         yield replace(above.target, cluster=tracked[1], service=tracked[2])
     named = (_of_arn(match) for match in ECS_ARN.finditer(text))
@@ -198,22 +200,30 @@ def _plainly_named(
     keys: Mapping[str, Any], found: Mapping[str, str], above: Target, of_ecs: bool
 ) -> dict[str, str]:
     """What the names say that other products have, too, where they can only mean ECS."""
-    says_ecs = bool(above.cluster) or not {"cluster", "service", "task"}.isdisjoint(found)
-    if not of_ecs and (_has(keys, KUBERNETES) or (not says_ecs and _has(keys, OTHER_PRODUCTS))):
-        return {}
     said = {key: _field(field, keys.get(key)) for field, names in PLAIN.items() for key in names}
-    cluster = said["cluster"] | said["clustername"]
+    if not of_ecs and not above.cluster and {"cluster", "service", "task"}.isdisjoint(found):
+        pair = _paired(keys, said)
+        return pair | said["taskid"] if pair else {}
+    below_cluster = said["service"] | said["servicename"] | said["taskid"]
+    if above.cluster and not of_ecs:
+        return below_cluster
+    return said["cluster"] | said["clustername"] | below_cluster
+
+
+def _paired(keys: Mapping[str, Any], said: Mapping[str, dict[str, str]]) -> dict[str, str]:
+    """A cluster and a service named together, unless something says that they are not ECS's."""
+    exported = {key for key in ("job", "namespace") if _plain(str(keys.get(key))) in ECS_EXPORTED}
+    if _has(keys.keys() - exported, OTHER_PRODUCTS):
+        return {}
+    if said["clustername"] and said["servicename"]:
+        return said["clustername"] | said["servicename"]
+    if not exported and not PROMETHEUS.isdisjoint(keys):
+        return {}
     service = said["service"] | said["servicename"]
-    if of_ecs:
-        return cluster | service | said["taskid"]
-    if says_ecs:
-        return service if above.cluster else cluster | service
-    if said["servicename"] and cluster:
-        return cluster | service
-    return said["cluster"] | said["service"] if said["cluster"] and said["service"] else {}
+    return said["cluster"] | service if said["cluster"] and service else {}
 
 
-def _has(keys: Mapping[str, Any], names: tuple[frozenset[str], tuple[str, ...]]) -> bool:
+def _has(keys: Iterable[str], names: tuple[frozenset[str], tuple[str, ...]]) -> bool:
     exactly, beginnings = names
     return any(key in exactly or key.startswith(beginnings) for key in keys)
 
