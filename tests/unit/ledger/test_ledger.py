@@ -264,9 +264,13 @@ LIMIT = AttemptLimit(attempts=2, within_s=3600)
 
 def attempts_of(ledger: Ledger, *runs: str, service: str = "checkout", minutes: int = 0) -> list[Verdict]:
     at = NOON + timedelta(minutes=minutes)
-    return [
-        ledger.take_attempt("replace", "prod", service, execution_arn=run, at=at, limit=LIMIT) for run in runs
-    ]
+    return [taken_in(ledger, run, service, at=at)[0] for run in runs]
+
+
+def taken_in(ledger: Ledger, run: str, *services: str, at: datetime = NOON) -> tuple[Verdict, str]:
+    places = [("prod", service) for service in services]
+    verdict, (_, service) = ledger.take_attempts("replace", places, execution_arn=run, at=at, limit=LIMIT)
+    return verdict, service
 
 
 def test_attempts_are_counted_by_runbook_and_service(ledger: Ledger) -> None:
@@ -275,6 +279,16 @@ def test_attempts_are_counted_by_runbook_and_service(ledger: Ledger) -> None:
     ]  # fmt: skip
     assert attempts_of(ledger, "5", service="search") == [Verdict.TAKEN]
     assert attempts_of(ledger, "6", minutes=61) == [Verdict.TAKEN]
+
+
+def test_an_attempt_in_several_services_is_taken_in_all_of_them_or_in_none(ledger: Ledger) -> None:
+    """An incident about both must not use up the attempts of the one because the other has none left."""
+    attempts_of(ledger, "1", "2", service="search")
+
+    assert taken_in(ledger, "3", "checkout", "search") == (Verdict.REFUSED, "search")
+    assert taken_in(ledger, "3", "checkout", "search") == (Verdict.REFUSED, "search")
+    assert taken_in(ledger, "4", "checkout", "search") == (Verdict.TOLD_BEFORE, "search")
+    assert attempts_of(ledger, "5", "6", "7") == [Verdict.TAKEN, Verdict.TAKEN, Verdict.REFUSED]
 
 
 def test_of_many_executions_at_once_no_more_than_the_limit_act(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from taskmedic.domain.policy import (
     Decision,
     Facts,
     NotChosen,
+    Spent,
     Switch,
     beyond_limit,
     decide,
@@ -347,13 +349,35 @@ def test_only_what_acts_by_itself_is_limited(
     assert (limited(decision, asked, {one.name: one}) is one) is counts
 
 
+def spent(told: bool) -> Facts:
+    return replace(HERE, spent=Spent("replace", beyond_limit(REPLACES, "prod/checkout"), told))
+
+
+BEYOND = "replace has acted 3 times on prod/checkout within 1 h: a person should look"
+
+
 @pytest.mark.parametrize("told", [False, True])
 def test_beyond_its_limit_a_run_becomes_a_skip_that_is_told_of_once(told: bool) -> None:
-    decision = decided(incident(), REPLACES)
+    skip = decided(incident(), REPLACES, facts=spent(told))
 
-    skip = beyond_limit(decision, REPLACES, "prod/checkout", told=told)
-
-    assert (skip.action, skip.runbook) == (Action.SKIP, "replace")
-    assert skip.reason == "replace has acted 3 times on prod/checkout within 1 h: a person should look"
+    assert (skip.action, skip.runbook, skip.reason) == (Action.SKIP, "replace", BEYOND)
     assert (skip.plan is None) is told
     assert told or skip.plan["steps"] == []  # type: ignore[index]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_beyond_its_limit_a_runbook_leaves_the_trigger_to_one_that_looks_and_to_none_that_acts(
+    told: bool,
+) -> None:
+    reboots = book("reboot", {"task_stopped": {}}, steps=(ACTS,), nodes=NODES, priority=200)
+
+    decision = decided(stopped(), REPLACES, reboots, DIAGNOSE, facts=spent(told))
+
+    assert (decision.action, decision.runbook) == (Action.RUN, "diagnose")
+    assert (BEYOND in decision.reason) is not told
+    assert decision.plan is not None
+    assert decision.plan["left_out"] == ([] if told else [BEYOND])  # where the report says it
+    assert decision.not_chosen == (
+        NotChosen("replace", BEYOND),
+        NotChosen("reboot", "replace is beyond its limit, and runbook reboot would act"),
+    )

@@ -108,6 +108,7 @@ def test_a_target_for_which_an_option_is_missing_is_left_out_when_another_has_it
     plan = planned(text, target(""), target("checkout"))
 
     assert [step["spec"]["service"] for step in plan["steps"]] == ["checkout"]
+    assert [one["service"] for one in plan["targets"]] == ["checkout"]
     (left_out,) = plan["left_out"]
     assert left_out.startswith(f"cluster prod, region {REGION}, account {ACCOUNT}: ")
     assert "service" in left_out.split(": ", 1)[1]

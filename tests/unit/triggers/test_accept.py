@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from taskmedic.aws.ledger import Claim, stamp
+from taskmedic.domain.attempts import Verdict
 from taskmedic.domain.errors import Throttled
 from taskmedic.domain.policy import Switch
 from taskmedic.domain.runbooks.models import Runbook
@@ -18,6 +22,16 @@ from taskmedic.steps import accept_trigger
 SETTINGS = AcceptTriggerSettings("us-east-1", "ledger", "switch", "map", "secret", "https://pd", "/none")
 RUN = "arn:aws:states:us-east-1:123456789012:execution:remediation:run-1"
 OTHER = "arn:aws:states:us-east-1:123456789012:execution:remediation:run-0"
+EVENT = json.loads((Path(__file__).parents[3] / "events/ecs/exit-code.json").read_text())
+REPLACE = Runbook.model_validate(
+    {
+        "name": "replace",
+        "description": "A test's.",
+        "triggers": [{"task_stopped": {}}],
+        "nodes": {"clusters": ["${trigger.cluster}"], "services": ["${trigger.service}"]},
+        "steps": [{"name": "stop", "stop_task": {"reason": "a test"}}],
+    }
+)
 LOOK = Runbook.model_validate(
     {"name": "look", "description": "A test's.", "steps": [{"name": "errors", "stopped_tasks": {}}]}
 )
@@ -28,6 +42,8 @@ class FakeLedger:
         self.claims = list(claims or [Claim(won=True)])
         self.refuses, self.taken_over = refuses, taken_over
         self.taken_from: list[str] = []
+        self.attempts: list[tuple[str, str]] = []
+        self.verdict = Verdict.TAKEN
         self.decisions: list[tuple[str, str]] = []
 
     def __call__(self, table: str, dynamodb: Any) -> FakeLedger:
@@ -36,6 +52,12 @@ class FakeLedger:
     def claim_trigger(self, key: str, *, instead_of: str = "", **facts: Any) -> Claim:
         self.taken_from.append(instead_of)
         return self.claims.pop(0)
+
+    def take_attempts(
+        self, runbook: str, services: list[tuple[str, str]], **facts: Any
+    ) -> tuple[Verdict, tuple[str, str]]:
+        self.attempts = services
+        return self.verdict, services[-1]
 
     def record_decision(self, key: str, *, decision: str, reason: str, **facts: Any) -> bool:
         if decision == self.refuses:
@@ -59,12 +81,18 @@ class NoExecutions:
         raise ClientError({"Error": {"Code": "ExecutionDoesNotExist", "Message": ""}}, "DescribeExecution")
 
 
-def run_of(ledger: FakeLedger, monkeypatch: pytest.MonkeyPatch, clients: Any = None) -> dict[str, Any]:
+def run_of(
+    ledger: FakeLedger,
+    monkeypatch: pytest.MonkeyPatch,
+    clients: Any = None,
+    input_: Mapping[str, Any] = {"runbook": "look"},
+    **runbooks: Runbook,
+) -> dict[str, Any]:
     monkeypatch.setattr(accept_trigger, "Ledger", ledger)
     monkeypatch.setattr(accept_trigger, "read_switch", lambda *_: Switch())
-    monkeypatch.setattr(accept_trigger, "runbooks_in", lambda _: {"look": LOOK})
+    monkeypatch.setattr(accept_trigger, "runbooks_in", lambda _: {"look": LOOK, **runbooks})
     run = {"execution_arn": RUN, "execution_name": "run-1", "started_at": "2026-11-21T10:00:00Z"}
-    return accept_trigger.run({"run": run, "input": {"runbook": "look"}}, SETTINGS, clients or NoClients())
+    return accept_trigger.run({"run": run, "input": input_}, SETTINGS, clients or NoClients())
 
 
 def undecided(minutes: int) -> Claim:
@@ -123,3 +151,20 @@ def test_an_execution_that_step_functions_does_not_know_is_gone_only_after_a_whi
 
     assert output["decision"] == decision
     assert ledger.taken_from == (["", OTHER] if decision == "run" else [""])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "runbook", "steps"),
+    [(Verdict.TAKEN, "replace", 1), (Verdict.REFUSED, "replace", 0), (Verdict.TOLD_BEFORE, "replace", None)],
+)
+def test_what_acts_by_itself_asks_for_its_attempt_in_the_cluster_of_the_event(
+    monkeypatch: pytest.MonkeyPatch, verdict: Verdict, runbook: str, steps: int | None
+) -> None:
+    ledger = FakeLedger()
+    ledger.verdict = verdict
+
+    output = run_of(ledger, monkeypatch, input_=EVENT, replace=REPLACE)
+
+    assert ledger.attempts == [(EVENT["detail"]["clusterArn"], "checkout")]
+    assert output["runbook"] == runbook
+    assert (output["plan"] and len(output["plan"]["steps"])) == steps

@@ -18,6 +18,7 @@ time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -181,28 +182,52 @@ class Ledger:
 
     # attempts
 
-    def take_attempt(
+    def take_attempts(
         self,
         runbook: str,
-        cluster: str,
-        service: str,
+        services: Sequence[tuple[str, str]],
         *,
         execution_arn: str,
         at: datetime,
         limit: AttemptLimit,
-    ) -> Verdict:
-        """Whether ``runbook`` may act by itself once more in the service; that it does is written down.
+    ) -> tuple[Verdict, tuple[str, str]]:
+        """Whether ``runbook`` may act by itself once more in all the services; that it does is written down.
 
-        Of several executions that ask at once, each sees what the others have taken.
+        Of several executions that ask at once, each sees what the others have taken. When one service is free
+        and another is not, the attempts of the free one are not used up.
+
+        Args:
+            runbook: Its name.
+            services: Each a cluster's ARN and a service, one at least.
+            execution_arn: Who asks.
+            at: When.
+            limit: The runbook's.
+
+        Returns:
+            The verdict, and the service that it is about.
 
         Raises:
             Throttled: so many ask at once that this one came to nothing.
         """
-        pk, sk = f"attempts#{runbook}", f"{cluster}/{service}"
+        pk, now = f"attempts#{runbook}", int(at.timestamp())
+        keys = {service: "/".join(service) for service in services}
+        full = [
+            service
+            for service, sk in keys.items()
+            if attempt(self._table.read_item(pk, sk), execution_arn, now, limit)[0] is not Verdict.TAKEN
+        ]
+        verdict = Verdict.TAKEN
+        for service in (*full, *services):
+            verdict = self._take_attempt(pk, keys[service], execution_arn, now, limit)
+            if verdict is not Verdict.TAKEN:
+                break
+        return verdict, service
+
+    def _take_attempt(self, pk: str, sk: str, execution_arn: str, now: int, limit: AttemptLimit) -> Verdict:
         for _ in range(ATTEMPT_TRIES):
             record = self._table.read_item(pk, sk)
             revision = record.get("revision", 0)
-            verdict, after = attempt(record, execution_arn, int(at.timestamp()), limit)
+            verdict, after = attempt(record, execution_arn, now, limit)
             if after == record or self._table.write_item(
                 pk,
                 sk,

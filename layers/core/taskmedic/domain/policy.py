@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from re import search
@@ -33,10 +33,20 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """A runbook beyond its limit, with the reason; ``told`` when that was reported a short while ago."""
+
+    runbook: str
+    reason: str
+    told: bool
+
+
+@dataclass(frozen=True)
 class Facts:
     """What was found out about a trigger before deciding. Each text is a reason to do nothing, or empty.
 
-    ``category`` is that of a stopped task's diagnosis; ``account`` and ``region`` are our own.
+    ``category`` is that of a stopped task's diagnosis; ``account`` and ``region`` are our own;
+    ``spent`` is the runbook that would have acted once more.
     """
 
     account: str
@@ -45,6 +55,7 @@ class Facts:
     own_stop: str = ""
     ignored: str = ""
     category: str = ""
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True)
@@ -118,15 +129,11 @@ def limited(decision: Decision, asked: Asked, runbooks: Mapping[str, Runbook]) -
     return book if book.acts else None
 
 
-def beyond_limit(decision: Decision, book: Runbook, service: str, *, told: bool) -> Decision:
-    """The skip of a run beyond the runbook's limit for ``service``; reported unless ``told`` of before."""
+def beyond_limit(book: Runbook, service: str) -> str:
+    """Why the runbook does not act in ``service`` once more."""
     times = "once" if book.limit.attempts == 1 else f"{book.limit.attempts} times"
-    reason = f"{book.name} has acted {times} on {service} within {spoken(book.limit.within)}"
-    return replace(
-        decision,
-        action=Action.SKIP,
-        reason=f"{reason}: a person should look",
-        plan=None if told else nothing_planned(book),
+    return (
+        f"{book.name} has acted {times} on {service} within {spoken(book.limit.within)}: a person should look"
     )
 
 
@@ -162,7 +169,7 @@ def _first_that_can(
     passed_over: list[NotChosen] = []
     unplanned: tuple[Runbook, str] | None = None
     for index, book in enumerate(answering):
-        reason = _barred(book, trigger, switch)
+        reason = _barred(book, trigger, switch) or _beyond(book, facts.spent)
         if not reason:
             try:
                 plan = plan_for(
@@ -175,14 +182,20 @@ def _first_that_can(
                 others = [
                     NotChosen(other.name, f"{book.name} comes first") for other in answering[index + 1 :]
                 ]
+                tell = [facts.spent.reason] if facts.spent and not facts.spent.told else []
+                why = f"runbook {book.name} answers {_named(trigger, facts.category)}"
                 return Decision(
                     Action.DRY_RUN if asked.dry_run else Action.RUN,
-                    f"runbook {book.name} answers {_named(trigger, facts.category)}",
+                    "; ".join([why, *tell]),
                     book.name,
-                    plan,
+                    {**plan, "left_out": [*tell, *plan["left_out"]]},
                     (*passed_over, *others),
                 )
         passed_over.append(NotChosen(book.name, reason))
+    if spent := facts.spent:
+        rest = tuple(other for other in passed_over if other.runbook != spent.runbook)
+        plan = next(nothing_planned(book) for book in answering if book.name == spent.runbook)
+        return Decision(Action.SKIP, spent.reason, spent.runbook, None if spent.told else plan, rest)
     if unplanned is not None:
         return _untouched(trigger, *unplanned, passed_over)
     return Decision(Action.SKIP, passed_over[0].reason, None, None, tuple(passed_over))
@@ -205,6 +218,15 @@ def _barred(book: Runbook, trigger: Trigger, switch: Switch) -> str:
     if book.acts and trigger.incident is not None and trigger.incident.status == "resolved":
         return f"the incident is resolved already, and runbook {book.name} would act"
     return ""
+
+
+def _beyond(book: Runbook, spent: Spent | None) -> str:
+    """Why this runbook must not run when one has acted too often: then only looking is left."""
+    if spent is None or not book.acts:
+        return ""
+    if book.name == spent.runbook:
+        return spent.reason
+    return f"{spent.runbook} is beyond its limit, and runbook {book.name} would act"
 
 
 def _answers(book: Runbook, trigger: Trigger, category: str) -> bool:

@@ -17,7 +17,16 @@ from taskmedic.aws.switch import read_switch
 from taskmedic.domain.arns import Arn, last_part
 from taskmedic.domain.attempts import AttemptLimit, Verdict
 from taskmedic.domain.errors import TaskmedicError
-from taskmedic.domain.policy import Action, Decision, Facts, beyond_limit, decide, limited, needs_category
+from taskmedic.domain.policy import (
+    Action,
+    Decision,
+    Facts,
+    Spent,
+    beyond_limit,
+    decide,
+    limited,
+    needs_category,
+)
 from taskmedic.domain.runbooks.loading import load_folder
 from taskmedic.domain.runbooks.models import Runbook
 from taskmedic.domain.triggers import Received, Target, Trigger, is_own_stop, receive
@@ -106,31 +115,28 @@ def _decided(
         facts = replace(facts, category=_category(trigger.task_detail))
     decision = decide(trigger, received.asked, facts, runbooks, switch)
     if book := limited(decision, received.asked, runbooks):
-        decision = _within_limit(decision, book, trigger, execution_arn, ledger)
+        spent = _spent(decision.plan or {}, book, trigger, execution_arn, ledger)
+        decision = decide(trigger, received.asked, replace(facts, spent=spent), runbooks, switch)
     return trigger, decision
 
 
-def _within_limit(
-    decision: Decision, book: Runbook, trigger: Trigger, execution_arn: str, ledger: Ledger
-) -> Decision:
-    """The decision, or a skip where the runbook has acted too often. An incident about several services
-    counts in each of them.
+def _spent(
+    plan: Mapping[str, Any], book: Runbook, trigger: Trigger, execution_arn: str, ledger: Ledger
+) -> Spent | None:
+    """That the runbook has acted too often; None when it may, which then is one of its attempts. An incident
+    about several services counts in each that is worked on.
     """
+    group = str((trigger.task_detail or {}).get("group", ""))  # of a task without a service
+    targets = [Target(**target) for target in plan["targets"]]
+    services = [(_cluster(target, execution_arn), target.service or group) for target in targets]
     limit = AttemptLimit(book.limit.attempts, book.limit.within)
-    for target in trigger.targets or (trigger.target,):
-        of = target.service or str((trigger.task_detail or {}).get("group", ""))  # a task without a service
-        verdict = ledger.take_attempt(
-            book.name,
-            _cluster(target, execution_arn),
-            of,
-            execution_arn=execution_arn,
-            at=datetime.now(UTC),
-            limit=limit,
-        )
-        if verdict is not Verdict.TAKEN:
-            where = "/".join(filter(None, (target.cluster, of))) or "its nodes"
-            return beyond_limit(decision, book, where, told=verdict is Verdict.TOLD_BEFORE)
-    return decision
+    verdict, (cluster, service) = ledger.take_attempts(
+        book.name, services, execution_arn=execution_arn, at=datetime.now(UTC), limit=limit
+    )
+    if verdict is Verdict.TAKEN:
+        return None
+    where = "/".join(filter(None, (last_part(cluster), service))) or "its nodes"
+    return Spent(book.name, beyond_limit(book, where), told=verdict is Verdict.TOLD_BEFORE)
 
 
 def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str, clients: Clients) -> Claim:

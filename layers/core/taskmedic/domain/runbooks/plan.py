@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from taskmedic.domain.errors import FilterInvalid, OptionInvalid
@@ -71,6 +71,7 @@ def plan_for(
             for one in completions[1:]
             if one.options != first
         ],
+        "targets": [asdict(one.target) for one in completions],
         "left_out": [*trigger.left_out, *left_out, *not_looked_at],
         "nodes": nodes,
         "dispatch": book.dispatch.model_dump()
