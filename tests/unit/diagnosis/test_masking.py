@@ -137,6 +137,21 @@ def test_each_kind_hides_its_examples(kind: Kind) -> None:
         "at com.example.TokenService.passwordFor(TokenService.java:42)",
         "http: named cookie not present",
         'level=info ts=2026-03-04T05:00:00Z msg="session opened" status=200 took=12ms',
+        "arn:aws:ecs:eu-west-1:123456789012:service/sk-prod-cluster-eu-1/rk-checkout-service-prod",
+        "service/sk-prod-cluster-eu-1 and cluster sk-prod-cluster-eu-1",
+        "acme/sk-learn-model-server:1 and acme/sk-Learn-Model-Server-1:1",
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sk-orders-service-prod:1",
+        "container rk-metrics-exporter-prod-2 stopped, sk-production-orders-service exited",
+        "log group /ecs/sk-orders-service-production",
+        "npm_config_registry_something_long=https://npm.internal and npm_package_dependencies_react_dom_18",
+        "task-pypi-mirror-service-production-2 and pypi-mirror-service-production-x",
+        "docker://registry.internal:5000/orders@sha256:" + "0123456789abcdef" * 4,
+        "auth=ldap pass=3/4",
+        '{"token":null,"id":1} {\\"token\\":null,\\"id\\":1}',
+        '{"token": "expired.", "password": \'missing\'}',
+        '{"msg": "refreshing the token: unauthorized"}',
+        "login failed (using password: NO).",
+        "Server=db;Pwd=null;User Id=sa",
     ],
 )
 def test_what_aws_and_plain_logs_say_stays_readable(text: str) -> None:
@@ -179,6 +194,7 @@ HOSTILE = [
         "<password",
         "password='a\\",
     ),
+    *("'x-token", "sk-", "token=a.", "password: no),;", "://a:1/"),
     *("authorization: bearer ", "A1b/", "a.b-", "bearer a", "hooks.slack.com/", "arn:aws:secretsmanager:"),
 ]
 

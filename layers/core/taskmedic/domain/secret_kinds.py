@@ -20,6 +20,7 @@ from taskmedic.domain.secret_names import (
     LOGIN_NAME,
     NAME_HINTS,
     NOT_HARMLESS,
+    NOT_HARMLESS_QUOTED,
     OPEN_QUOTE,
     QUOTED,
     SEPARATOR,
@@ -63,6 +64,8 @@ _SCHEMES = (
     r"token|aws4-hmac-sha256"
 )
 _MIXED = r"(?=[a-z\d/+]{0,75}[A-Z])(?=[A-Z\d/+]{0,75}[a-z])(?=[a-zA-Z/+]{0,75}\d)"
+_DIGIT = r"(?=[a-zA-Z_\-]{0,200}\d)"
+_MIXED_WORD = rf"{_DIGIT}(?=[a-z\d_\-]{{0,200}}[A-Z])(?=[A-Z\d_\-]{{0,200}}[a-z])"
 
 KINDS: tuple[Kind, ...] = (
     Kind(
@@ -98,12 +101,15 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "user:password in a URL, also where the password has @ or /",
-        r"(://[^\s:/@\"'<>]{0,100}:)(?!\d{1,5}/)"
+        # A number before the first / is a port, but for a database, whose users have passwords of all kinds.
+        r"(://(?:(?:(?<=postgres://)|(?<=sql://)|(?<=mongodb://)|(?<=redis://))[^\s:/@\"'<>]{0,100}:|"
+        r"[^\s:/@\"'<>]{0,100}:(?!\d{1,5}/)))"
         r"(?:[^\s/\"'<>]{1,300}@|[^\s@\"'<>]{1,300}@(?:[^\s/@\"'<>]{1,100}@){0,3})",
         {
             "postgres://orders:p4ss@db.internal/orders": f"postgres://orders:{MASK}@db.internal/orders",
             "postgres://shop:p@ssHUNTER@db": f"postgres://shop:{MASK}@db",
             "postgres://user:pa/ss@host/db": f"postgres://user:{MASK}@host/db",
+            "postgres://u:1234/5@h/db": f"postgres://u:{MASK}@h/db",
         },
         ("://",),
         replacement=rf"\1{MASK}@",
@@ -148,11 +154,13 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "a token marked by its maker",
         r"(?<![A-Za-z0-9])(?:gh[pousr]_\w{20,255}|github_pat_\w{20,255}|glpat-[\w\-]{16,64}|"
-        r"xox[abeprs]-[\w\-]{10,250}|xapp-[\w\-]{10,250}|(?:sk|rk)[-_][\w\-]{16,250}|whsec_[\w+/=]{16,250}|"
-        r"pypi-[\w\-]{20,250}|npm_\w{20,64}|rubygems_\w{20,64}|dckr_pat_[\w\-]{20,64}|hf_[A-Za-z0-9]{20,64}|"
+        r"xox[abeprs]-[\w\-]{10,250}|xapp-[\w\-]{10,250}|whsec_[\w+/=]{16,250}|rubygems_\w{20,64}|dckr_pat_[\w\-]{20,64}|hf_[A-Za-z0-9]{20,64}|"
         r"AIza[\w\-]{30,50}|ya29\.[\w\-]{20,500}|SG\.[\w\-]{16,64}\.[\w\-]{16,64}|do[opr]_v1_[a-f0-9]{40,80}|"
         r"shp(?:at|ca|pa|ss)_\w{20,64}|hv[sbr]\.[\w\-]{20,250}|glsa_\w{20,64}|NRAK-[A-Z0-9]{20,40}|"
-        r"ATATT3[\w\-=]{20,300}|lin_api_\w{20,64}|AGE-SECRET-KEY-1[A-Z0-9]{20,80})",
+        r"ATATT3[\w\-=]{20,300}|lin_api_\w{20,64}|AGE-SECRET-KEY-1[A-Z0-9]{20,80}|"
+        # These begin as names of services and images do too.
+        rf"(?<!/)(?:[sr]k[-_](?:(?:live|test|proj|ant|or)[-_]{_DIGIT}|{_MIXED_WORD}|(?=[0-9a-f]{{32}}))"
+        rf"[\w\-]{{16,250}}|pypi-{_MIXED_WORD}[\w\-]{{20,250}}|npm_{_MIXED_WORD}\w{{20,64}}))",
         {
             f"sent by {token} today": f"sent by {MASK} today"
             for token in (
@@ -162,6 +170,12 @@ KINDS: tuple[Kind, ...] = (
                 "hf_abcdefghijklmnopqrstuvwxyz012345",
                 "dop_v1_" + "0123456789abcdef" * 4,
                 "whsec_abcdefghijklmnopqrstuvwxyz012345",
+                "sk_test_" + "abcdefghij0123456789",
+                "sk-proj-" + "abcdefghij-0123456789",
+                "sk-" + "0123456789abcdef" * 2,
+                "rk-" + "abcdefghijKLMNOP_0123",
+                "npm_" + "abcdefghijKLMNOPQRST0123456789",
+                "pypi-" + "abcdefghijKLMNOP_-0123456789",
             )
         },
         (
@@ -225,7 +239,8 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "a flag and its quoted value, also as two members of a list",
-        rf"(?i)({FLAG}(?:[ \t]{{1,3}}|[\"'\\]{{1,4}},[ \t]{{0,3}}){OPEN_QUOTE})(?!-){NOT_HARMLESS}{QUOTED}",
+        rf"(?i)({FLAG}(?:[ \t]{{1,3}}|[\"'\\]{{1,4}},[ \t]{{0,3}}){OPEN_QUOTE})"
+        rf"(?!-){NOT_HARMLESS_QUOTED}{QUOTED}",
         {
             "run --api-key 'abc def' now": f"run --api-key '{MASK}' now",
             'command: ["run", "--db-password", "hunter2"]': f'command: ["run", "--db-password", "{MASK}"]',
@@ -241,7 +256,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "a setting and its quoted value",
-        rf"(?i)({ANY_NAME}{SEPARATOR}{OPEN_QUOTE}){NOT_HARMLESS}{QUOTED}",
+        rf"(?i)({ANY_NAME}{SEPARATOR}{OPEN_QUOTE}){NOT_HARMLESS_QUOTED}{QUOTED}",
         {
             'password: "x"': f'password: "{MASK}"',
             "export API_KEY='abc def'": f"export API_KEY='{MASK}'",
@@ -249,6 +264,8 @@ KINDS: tuple[Kind, ...] = (
             '{\\"password\\": \\"in a text\\"}': f'{{\\"password\\": \\"{MASK}\\"}}',
             "{'api_token': 's3cr3t'}": f"{{'api_token': '{MASK}'}}",
             '"password" => "hunter2"': f'"password" => "{MASK}"',
+            '{"password":"no,way-99"}': f'{{"password":"{MASK}"}}',
+            '{"password": "the fox jumped"}': f'{{"password": "{MASK}"}}',
         },
         NAME_HINTS,
         signs=('"', "'"),
@@ -262,6 +279,15 @@ KINDS: tuple[Kind, ...] = (
             "RAILS_MASTER_KEY=0123456789abcdef": f"RAILS_MASTER_KEY={MASK}",
             "AccountName=a;AccountKey=abcd1234+/ab12==;": f"AccountName=a;AccountKey={MASK};",
             "Server=db;Pwd=Str0ng!;User Id=sa": f"Server=db;Pwd={MASK};User Id=sa",
+            "DB_PW=hunter2": f"DB_PW={MASK}",
+            "APP_KEY=base64:abcd/1234=": f"APP_KEY={MASK}",
+            "FERNET_KEY=abcd1234=": f"FERNET_KEY={MASK}",
+            "DB_PASSWORD=a.b3kd9": f"DB_PASSWORD={MASK}",
+            "password=no.Way-123": f"password={MASK}",
+            "token=a.AbCd1234567890": f"token={MASK}",
+            "PASSWORD=is;x": f"PASSWORD={MASK}",
+            "DB_PASSWORD=error:42x": f"DB_PASSWORD={MASK}",
+            "/?token=a.bcd3": f"/?token={MASK}",
             "password => hunter2": f"password => {MASK}",
             "db?password=hun,ter&2&user=a": f"db?password={MASK}&user=a",
         },
@@ -277,8 +303,9 @@ KINDS: tuple[Kind, ...] = (
             "spring.datasource.password: swordfish": f"spring.datasource.password: {MASK}",
             '{"password": 12345678}': f'{{"password": {MASK}}}',
             "pwd:hunter2": f"pwd:{MASK}",
+            "password: a.b3kd9": f"password: {MASK}",
         },
-        ("pass", "pwd"),
+        ("pass", "pw"),
         signs=(":",),
     ),
     Kind(
@@ -293,9 +320,17 @@ KINDS: tuple[Kind, ...] = (
             "secret: x": f"secret: {MASK}",
             "X-Vault-Token: s.abcdefghij0123456": f"X-Vault-Token: {MASK}",
             "api key: abcdef0123456789": f"api key: {MASK}",
+            "token: is.abcdef0123456789": f"token: {MASK}",
         },
         ("token", "key", "secret", "session", "authorization"),
         signs=(":",),
+    ),
+    Kind(
+        "a header in quotes",
+        rf"(?i)([\"'][\w\-]{{0,60}}?{TOKEN_NAME}:[ \t]{{0,3}}){NOT_HARMLESS}[^\s\"'\\]{{1,4000}}+(?=[\"'])",
+        {'-H "X-Api-Key: abcdefghij"': f'-H "X-Api-Key: {MASK}"'},
+        ("token", "key", "secret", "session"),
+        signs=('"', "'"),
     ),
     Kind(
         "an element of XML",
