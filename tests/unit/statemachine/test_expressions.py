@@ -169,7 +169,7 @@ def assigned(state: str, known: dict[str, Any]) -> dict[str, Any]:
     [
         ("stopped_tasks", "would collect why tasks stopped"),
         ("command", "would run in 1 container"),
-        ("find_nodes", "would run in 1 container"),
+        ("find_nodes", "would list 1 container"),
     ],
 )
 def test_a_dry_run_says_what_would_be_done_for_each_step(kind: str, summary: str) -> None:
@@ -204,6 +204,17 @@ def test_a_dry_run_looks_the_tasks_of_a_stop_up_and_says_when_it_would_be_refuse
     assert after["failure"] is None
 
 
+@pytest.mark.parametrize(
+    "error", ["Throttled", "AwsUnreachable", "States.Timeout", "Sandbox.Timedout", "Lambda.Unknown"]
+)
+def test_a_dry_run_does_not_call_a_stop_refused_that_it_could_not_look_up(error: str) -> None:
+    known = variables(step("a", "stop_task"), failure={"Error": error, "Cause": "why"})
+
+    (outcome,) = assigned("PlanRefused", known)["outcomes"]
+
+    assert outcome["summary"] == f"could not be looked up: {error}: why"
+
+
 def test_steps_that_were_not_run_are_named_with_the_one_to_blame() -> None:
     known = variables(step("s0"), step("b"), step("c"), outcomes=("failed",))
 
@@ -228,6 +239,22 @@ def test_an_error_of_a_step_becomes_its_outcome() -> None:
     (outcome,) = after["outcomes"]
     assert (outcome["name"], outcome["type"], outcome["outcome"]) == ("a", "stop_task", "failed")
     assert outcome["summary"] == "TaskNotFound: task x does not exist."
+
+
+@pytest.mark.parametrize("state", ["StepFailed", "NodesFailed"])
+def test_a_run_that_goes_on_after_an_error_has_finished(state: str) -> None:
+    """The outcome holds the error; as one of the run the report would say that it did not finish."""
+    known = variables(
+        step("a", on_failure="continue"),
+        failure={"Error": "AccessDenied", "Cause": "cannot list the tasks"},
+        run={},
+    )
+
+    known |= assigned(state, known)
+
+    payload = value_of(STATES["Report"]["Arguments"]["Payload"], known)
+    assert payload["error"] is None
+    assert payload["outcomes"][0]["summary"] == "AccessDenied: cannot list the tasks"
 
 
 @pytest.mark.parametrize(
