@@ -16,7 +16,7 @@ from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.evidence import EvidenceRef, EvidenceStore
 from taskmedic.aws.ledger import Ledger
 from taskmedic.aws.stopped import Case, Collection, Query, collect
-from taskmedic.domain.arns import Arn, last_part
+from taskmedic.domain.arns import Arn, cluster_of_task, last_part
 from taskmedic.domain.budget import OUTCOME_BYTES, SUMMARY_CHARS, json_bytes, within
 from taskmedic.domain.diagnosis.page import page
 from taskmedic.domain.errors import StepInvalid, TaskmedicError
@@ -78,7 +78,7 @@ def _query(spec: Mapping[str, Any], trigger: Mapping[str, Any], step: str) -> Qu
     if not cluster and trigger.get("task_detail"):
         access = Access(region or str(trigger.get("region") or ""), role, external_id)
         return Query(event=trigger["task_detail"], access=access)
-    cluster = cluster or _cluster_of(tasks) or str(trigger.get("cluster") or "")
+    cluster = cluster or cluster_of_task(tasks[0] if tasks else "") or str(trigger.get("cluster") or "")
     if not cluster:
         raise StepInvalid(
             f"step {step} does not know which cluster to look in",
@@ -95,12 +95,6 @@ def _query(spec: Mapping[str, Any], trigger: Mapping[str, Any], step: str) -> Qu
         since=timedelta(seconds=int(spec.get("since_s") or 3600)),
         access=Access(region or _region(cluster, service, trigger), role, external_id),
     )
-
-
-def _cluster_of(tasks: Sequence[str]) -> str:
-    """The cluster of tasks given by ARN."""
-    parts = tasks[0].split("/") if tasks else []
-    return parts[1] if len(parts) == 3 else ""
 
 
 def _region(cluster: str, service: str, trigger: Mapping[str, Any]) -> str:
