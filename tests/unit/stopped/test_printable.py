@@ -23,12 +23,19 @@ ANYTHING = st.text(st.one_of(st.characters(), st.characters(categories=["Cc", "C
         ("\x1b\x1b[2J[2J", "[2J"),
         ("bell\x07 nul\x00 del\x7f", "bell nul del"),
         ("a line\r\n\tand the next", "a line\n\tand the next"),
+        ("\x1bcreset \x1b(Bcharset \x1b7saved\x1b8", "reset charset saved"),
+        ("10%\r50%\r\r100%\ndone\r\nnext\r", "10% 50% 100%\ndone\nnext"),
+        ("this failed\r\x1b[Kall is well\r\x1b[K\n", "this failed all is well\n"),
         ("half a pair \ud800", "half a pair \ufffd"),
         ("été — 訂單 🚚", "été — 訂單 🚚"),
     ],
 )
 def test_what_is_left_of_a_text(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_of_a_progress_bar_the_end_is_enough() -> None:
+    assert printable("50%\r\x1b[K100%\r\x1b[K\ndone\r\n", last_written=True) == "100%\ndone\n"
 
 
 @given(ANYTHING)
