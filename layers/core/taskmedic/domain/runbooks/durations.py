@@ -8,8 +8,8 @@ from typing import Any
 from taskmedic.domain.dispatch import NODE_OVERHEAD_S
 
 # The state machine's TimeoutSeconds is 6 hours. The rest is for finding nodes, for throttled calls, and for a
-# PagerDuty that does not answer for half an hour at the beginning and at the end, where each of 9 tries may take
-# the 90 seconds of its state.
+# PagerDuty that does not answer for half an hour at the beginning and at the end, where each of 9 tries may
+# take the 90 seconds of its state.
 MAX_STEPS_S = 4 * 3600 + 1800
 STOPPED_TASKS_S = 320  # TimeoutSeconds of its state
 STOP_OVERHEAD_S = 90  # the stop itself, and the last look
