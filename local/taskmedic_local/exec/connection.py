@@ -36,11 +36,14 @@ class Connection(asyncio.Protocol):
         self._protocol = ServerProtocol(max_size=MAX_MESSAGE)
         self._transport: asyncio.Transport | None = None
         self._session_id = ""
+        self._aborted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if self._aborted:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio, and once by the gateway with the request that the front has read."""
@@ -79,7 +82,8 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def abort(self) -> None:
-        """Drop the TCP connection without a word."""
+        """Drop the TCP connection without a word, also one that is only about to be made."""
+        self._aborted = True
         if self._transport:
             self._transport.abort()
 

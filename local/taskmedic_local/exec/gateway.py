@@ -54,6 +54,10 @@ class OpenedSession:
     token: str = field(repr=False)
 
 
+class GatewayClosed(RuntimeError):
+    """The world to which the gateway belonged is no more."""
+
+
 class Gateway:
     """Sessions, tokens and agents. The public methods are called from any thread, and not from the loop's."""
 
@@ -68,6 +72,8 @@ class Gateway:
         self._connections: dict[Connection, Relay | None] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._opened = 0
+        self._closed = False
+        self._door = threading.Lock()  # nothing goes to the loop after what closes it
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="message-gateway", daemon=True)
         self._thread.start()
@@ -106,7 +112,10 @@ class Gateway:
             head: The HTTP request as read so far, with whatever came after it.
         """
         connection.setblocking(False)
-        self._on_loop(self._accept(connection, head))
+        try:
+            self._on_loop(self._accept(connection, head))
+        except GatewayClosed:  # clients whose connection it cut connect again at once
+            connection.close()
 
     def container_gone(self, runtime_id: str) -> None:
         """The container was stopped: its processes end, and its sessions' clients hear nothing, as in AWS."""
@@ -116,7 +125,7 @@ class Gateway:
 
     def close(self) -> None:
         """End every session, process, connection and folder, and the thread."""
-        self._on_loop(self._close())
+        self._on_loop(self._close(), last=True)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -143,8 +152,14 @@ class Gateway:
         if relay := self._connections.pop(connection, None):
             relay.client_leaves(connection)
 
-    def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _on_loop(self, work: Coroutine[Any, Any, T], *, last: bool = False) -> T:
+        with self._door:
+            if self._closed:
+                work.close()
+                raise GatewayClosed
+            self._closed = last
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result()
 
     def _url(self, session_id: str) -> str:
         cell = "&cell-number=AAEAAQ-local"
@@ -201,6 +216,8 @@ class Gateway:
             await agent.gone()
         await asyncio.to_thread(self.sandbox.close)
         await self._loop.shutdown_default_executor()
+        while self._connections:  # noqa: ASYNC110 - asyncio closes them a few turns later
+            await asyncio.sleep(0)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
