@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,22 +17,23 @@ from taskmedic.domain.attempts import Verdict
 from taskmedic.domain.errors import Throttled
 from taskmedic.domain.policy import Switch
 from taskmedic.domain.runbooks.models import Runbook
+from taskmedic.domain.triggers import Incident, Target
 from taskmedic.settings import AcceptTriggerSettings
-from taskmedic.steps import accept_trigger
+from taskmedic.steps import accept_trigger, incidents
+from taskmedic.steps.incidents import LookedUp
 
 SETTINGS = AcceptTriggerSettings("us-east-1", "ledger", "switch", "map", "secret", "https://pd", "/none")
 RUN = "arn:aws:states:us-east-1:123456789012:execution:remediation:run-1"
 OTHER = "arn:aws:states:us-east-1:123456789012:execution:remediation:run-0"
 EVENT = json.loads((Path(__file__).parents[3] / "events/ecs/exit-code.json").read_text())
-REPLACE = Runbook.model_validate(
-    {
-        "name": "replace",
-        "description": "A test's.",
-        "triggers": [{"task_stopped": {}}],
-        "nodes": {"clusters": ["${trigger.cluster}"], "services": ["${trigger.service}"]},
-        "steps": [{"name": "stop", "stop_task": {"reason": "a test"}}],
-    }
-)
+_REPLACE = {
+    "name": "replace",
+    "description": "A test's.",
+    "nodes": {"clusters": ["${trigger.cluster}"], "services": ["${trigger.service}"]},
+    "steps": [{"name": "stop", "stop_task": {"reason": "a test"}}],
+}
+REPLACE = Runbook.model_validate({**_REPLACE, "triggers": [{"task_stopped": {}}]})
+PAGED = Runbook.model_validate({**_REPLACE, "triggers": [{"pagerduty": {"event": ["incident.triggered"]}}]})
 LOOK = Runbook.model_validate(
     {"name": "look", "description": "A test's.", "steps": [{"name": "errors", "stopped_tasks": {}}]}
 )
@@ -168,3 +170,23 @@ def test_what_acts_by_itself_asks_for_its_attempt_in_the_cluster_of_the_event(
     assert ledger.attempts == [(EVENT["detail"]["clusterArn"], "checkout")]
     assert output["runbook"] == runbook
     assert (output["plan"] and len(output["plan"]["steps"])) == steps
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.TOLD_BEFORE])
+def test_an_incident_is_told_each_time_that_a_runbook_is_beyond_its_limit(
+    monkeypatch: pytest.MonkeyPatch, verdict: Verdict
+) -> None:
+    ledger = FakeLedger()
+    ledger.verdict = verdict
+    incident = Incident(id="Q1", event_type="incident.triggered")
+    found = {"incident": incident, "targets": (Target(cluster="prod", service="search"),)}
+    monkeypatch.setattr(
+        incidents, "look_up", lambda received, *_: LookedUp(replace(received.trigger, **found))
+    )
+    webhook = {"id": "e1", "event_type": "incident.triggered", "data": {"id": "Q1", "type": "incident"}}
+    given = {"source": "pagerduty.webhook", "delivery_id": "d1", "subscription_id": "", "event": webhook}
+
+    output = run_of(ledger, monkeypatch, input_=given, replace=PAGED)
+
+    assert "has acted 3 times on prod/search" in output["reason"]
+    assert output["plan"] is not None

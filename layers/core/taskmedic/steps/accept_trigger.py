@@ -136,7 +136,9 @@ def _spent(
     if verdict is Verdict.TAKEN:
         return None
     where = "/".join(filter(None, (last_part(cluster), service))) or "its nodes"
-    return Spent(book.name, beyond_limit(book, where), told=verdict is Verdict.TOLD_BEFORE)
+    # Each incident has its own readers, who have not been told yet.
+    told = verdict is Verdict.TOLD_BEFORE and trigger.incident is None
+    return Spent(book.name, beyond_limit(book, where), told=told)
 
 
 def _claim(ledger: Ledger, trigger: Trigger, execution_arn: str, clients: Clients) -> Claim:
