@@ -329,7 +329,7 @@ KINDS: tuple[Kind, ...] = (
         "a header in quotes",
         rf"(?i)([\"'][\w\-]{{0,60}}?{TOKEN_NAME}:[ \t]{{0,3}}){NOT_HARMLESS}[^\s\"'\\]{{1,4000}}+(?=[\"'])",
         {'-H "X-Api-Key: abcdefghij"': f'-H "X-Api-Key: {MASK}"'},
-        ("token", "key", "secret", "session"),
+        ("-token", "-key", "-secret", "-session"),
         signs=('"', "'"),
     ),
     Kind(

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 # Names of settings -----------------------------------------------------------------------------------------
 
 _LOGINS = (
-    r"passw(?:or)?d|passphrase|pwd|(?<![a-z])pw(?![a-z_.\-])|"
+    r"passw(?:or)?d|passphrase|pw(?:d|(?<![a-z]pw)(?![a-z_.\-]))|"
     r"(?<!by)(?<!com)(?<!tres)(?<!sur)pass(?![a-z_.\-])"  # DB_PASS; not bypass, passed, pass_through
     r"(?!(?<!\wpass)=\d{1,5}/\d{1,5}(?![^\s,;]))"  # nor the pass=3/4 of a loop
 )
 _TOKENS = (
-    r"secret|token|session[_\-]?id|authorization|(?:api|access|private|signing|encryption|auth|master|account|"
-    r"secret|shared|license|deploy|hmac|ssh|app|fernet)[_\- ]?key"
+    r"secret|token|session[_\-]?id|authorization|(?:ap[ip]|access|private|signing|encryption|auth|master|account|"
+    r"secret|shared|license|deploy|hmac|ssh|fernet)[_\- ]?key"
 )
 # These stand before a colon in AWS's sentences too ("unable to retrieve ecr registry auth: ...").
 _OTHERS = (
