@@ -191,6 +191,9 @@ class TestOrderOfEvidence:
             "load balancer says the target is unhealthy",
             "security patch of the base image",
             "OutOfMemory in sight, restarted",
+            "Stopped by deployment pipeline: unhealthy",
+            "deploy: stopped by deployment",
+            "Successfully set desired count",
         ],
     )
     def test_a_caller_may_use_the_words_of_ecs_for_what_he_does(self, reason: str) -> None:

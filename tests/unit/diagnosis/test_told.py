@@ -30,7 +30,15 @@ DENIED_SECRET = (
 @pytest.mark.parametrize("category", CATEGORIES.values(), ids=lambda category: category.label)
 def test_every_category_says_what_to_do_and_speaks_only_of_known_facts(category: Category) -> None:
     conditional = {"endpoint_policy", "repository_policy", "exit_advice", "of_service", "of_job", "killed"}
-    conditional |= {"reason_code", "missing_resource", "ecr", "other_registry", "kms"}
+    conditional |= {
+        "log_router",
+        "throttled",
+        "reason_code",
+        "missing_resource",
+        "ecr",
+        "other_registry",
+        "kms",
+    }
 
     assert category.advice
     assert category.meaning.endswith(".")
@@ -438,3 +446,30 @@ class TestCrashLoop:
 )
 def test_the_line_of_a_log_that_names_the_error(lines: list[str], error: str) -> None:
     assert last_error(lines) == error
+
+
+LOGGER = "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: "
+
+
+@pytest.mark.parametrize(
+    ("said", "advised"),
+    [
+        ("failed to create Cloudwatch log stream: ThrottlingException: Rate exceeded", "rate of calls"),
+        ("dial unix /var/run/fluent.sock: connect: no such file or directory", "/var/run/fluent.sock runs"),
+        ("dial tcp 127.0.0.1:24224: connect: connection refused", "127.0.0.1:24224 runs"),
+        ("RequestError: send request failed: dial tcp 10.1.2.3:443: i/o timeout", "NAT gateway"),
+    ],
+)
+def test_only_where_the_network_is_at_fault_a_way_out_is_advised_for_logs(said: str, advised: str) -> None:
+    diagnosis = diagnose(a_task().stopped(LOGGER + said))
+
+    assert diagnosis.category == "logs.network"
+    assert advised in diagnosis.advice[0]
+    assert any("NAT gateway" in line for line in diagnosis.advice) == (advised == "NAT gateway")
+
+
+def test_logs_that_are_refused_for_their_rate_and_a_missing_log_router_are_two_causes() -> None:
+    throttled = diagnose(a_task().stopped(LOGGER + "awslogs: ThrottlingException: Rate exceeded"))
+    no_router = diagnose(a_task().stopped(LOGGER + "dial unix /run/fluent.sock: connect: no such file"))
+
+    assert throttled.kind != no_router.kind

@@ -13,6 +13,7 @@ from typing import Any
 from taskmedic.domain.arns import last_part
 from taskmedic.domain.diagnosis.model import DiagnosisContext
 from taskmedic.domain.diagnosis.text import Message, phrases
+from taskmedic.domain.diagnosis.words import THROTTLED
 from taskmedic.domain.masking import mask
 from taskmedic.domain.task_record import ContainerRecord, TaskRecord
 
@@ -67,6 +68,10 @@ _PATTERNS: Mapping[str, tuple[re.Pattern[str], ...]] = {
             r"invalid (?:ssm )?parameters:? \[?([\w./\-]{1,512})",
             r"secret ([\w./+=@\-]{1,512}):",
         ),
+        "log_router": (
+            r"dial unix ([^\s:]{1,200})",
+            r"dial tcp:? ((?:127\.0\.0\.1|localhost|\[::1\]):\d{1,5})",
+        ),
         "subnet": (r"\b(subnet-[0-9a-f]{8,40})",),
         "target_group": (r"targetgroup/([\w\-]{1,64})", r"target-group ([\w\-]{1,64})\)"),
         "trusted_role": (
@@ -85,6 +90,7 @@ _SAID = {
         phrases("fact:endpoint_policy", "endpoint policy allows"),
         phrases("fact:kms", "kms:", "to KMS", "KMS key", "KMSAccessDenied", "ciphertext refers"),
         phrases("fact:repository_policy", "no resource-based policy"),
+        phrases("fact:throttled", THROTTLED),
     )
 }
 

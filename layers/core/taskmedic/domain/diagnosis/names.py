@@ -51,7 +51,7 @@ _NAMES = re.compile(
 _KEPT = re.compile(
     r"|https?:|[\w.\-]{1,255}\.amazonaws\.com(?:\.cn)?|(?:registry-1\.)?docker\.io|v2|manifests|blobs"
     r"|i|o|net|http|etc|passwd|username|password|driver|library|containerd|tmpmounts|GetImageBlob\d{0,20}"
-    r"|stopped|terminated|nvidia-container[\w\-]{0,40}|(?-i:VolumeDriver\.\w{1,30})",
+    r"|run|docker|plugins|ecs-svc|stopped|terminated|nvidia-container[\w\-]{0,40}|(?-i:VolumeDriver\.\w{1,30})",
     re.IGNORECASE,
 )
 

@@ -123,18 +123,37 @@ LOGS = (
     ),
     Category(
         "logs.network",
-        "CloudWatch Logs, or the log driver's own destination, cannot be reached.",
-        "Log destination unreachable: {log_group}",
-        "The task could not reach the place its logs go to. The text may say that the log group cannot be "
-        "found; it was "
-        "never asked.",
+        "CloudWatch Logs, or the log driver's own destination, cannot be reached or is called too often.",
+        "Log destination unreachable or busy: {log_group}",
+        "The place its logs go to did not answer the task, or refused to be called so often. The text may "
+        "say that the log group cannot be found; it was never asked.",
         (
-            (
-                "Give the task a way out: a public IP in a public subnet, or a NAT gateway in the route of "
-                "{subnet}."
+            Line(
+                "throttled",
+                "CloudWatch Logs limits the rate of calls: wait a minute and start the task again.",
             ),
-            "Without a way out, have an endpoint for logs, whose security group lets in port 443.",
+            Line(
+                "throttled",
+                "If it repeats, start fewer tasks at once, or request a higher quota of CreateLogStream.",
+            ),
+            Line(
+                "log_router",
+                "Check that the log router, fluentd or plug-in that listens on {log_router} runs, and starts "
+                "before the container (dependsOn).",
+            ),
+            Line(
+                "",
+                "Give the task a way out: a public IP in a public subnet, or a NAT gateway in the route of "
+                "{subnet}.",
+                unless=("throttled", "log_router"),
+            ),
+            Line(
+                "",
+                "Without a way out, have an endpoint for logs, whose security group lets in port 443.",
+                unless=("throttled", "log_router"),
+            ),
         ),
+        many_causes=True,
     ),
     Category(
         "logs.config",

@@ -53,6 +53,7 @@ START_RULES: tuple[Rule, ...] = (
                 "unknown user",
                 "no users found",
                 "no such user",
+                "user name or password is incorrect",  # Windows
             ),
         ),
         DOCKER,
@@ -135,8 +136,6 @@ START_RULES: tuple[Rule, ...] = (
                 "is a directory: unknown",
                 "permission denied: unknown",
                 "The system cannot find the file specified",
-                "encountered an error during CreateProcess",
-                "::CreateProcess",
                 "cannot execute binary file",
                 "Container command",
             ),

@@ -80,8 +80,8 @@ _SCHEDULER: tuple[Rule, ...] = (
                 "has stopped 1 running tasks",
                 "running tasks: (task",
                 "Service scheduler replaced the task",
-                "Successfully set desired count",  # Application Auto Scaling
-                "stopped by deployment",
+                "Successfully set desired count to",  # Application Auto Scaling
+                "stopped by deployment ecs-svc/",
             ),
         ),
         DOC_STOPPED,

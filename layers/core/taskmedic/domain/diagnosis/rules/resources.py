@@ -67,6 +67,7 @@ VOLUME_RULES: tuple[Rule, ...] = (
         DOCKER,
         "CannotCreateContainerError: Error response from daemon: error looking up volume plugin rexray/ebs: "
         "plugin not found",
+        none_of=(words("volume-plugin-not", "logging driver"),),  # a plug-in too, and of the same folder
     ),
 )
 
@@ -131,9 +132,18 @@ SECRET_RULES: tuple[Rule, ...] = (
         "not authorized to perform: logs:CreateLogGroup",
     ),
     Rule(
+        "logs-throttled",
+        "logs.network",
+        (LOGS, THROTTLED),
+        DOC_RESOURCE,
+        "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 "
+        "times: failed to create Cloudwatch log stream: ThrottlingException: Rate exceeded "
+        "status code: 400, request id: 01234567-89ab-cdef-0123-456789abcdef : exit status 1",
+    ),
+    Rule(
         "logs-unreachable",
         "logs.network",
-        (LOGS, words("logs-unreachable", UNREACHABLE, THROTTLED)),
+        (LOGS, UNREACHABLE),
         DOC_RESOURCE,
         "ResourceInitializationError: failed to validate logger args: The task cannot find the Amazon "
         "CloudWatch log "

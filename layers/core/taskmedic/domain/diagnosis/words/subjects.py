@@ -177,6 +177,7 @@ VOLUME_PLUGIN = phrases(
     "error while mounting volume",
     "error looking up volume plugin",
     "docker plugin",
+    "dial unix /run/docker/plugins/",
     "rexray",
     "no such volume",
     "CannotCreateVolume",
