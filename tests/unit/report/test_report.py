@@ -182,6 +182,15 @@ def test_each_target_has_its_own_line_for_a_shell() -> None:
     )
 
 
+def test_the_line_for_a_shell_hides_secrets_and_never_the_names_of_ecs() -> None:
+    options = {"cluster": "sk-proj-tracker-eu-west-1", "command": "login --password hunter2"}
+
+    (rerun,) = report_of(an_input(plan=a_plan() | {"options": options})).rerun
+
+    assert "--option cluster=sk-proj-tracker-eu-west-1 " in rerun
+    assert "hunter2" not in rerun
+
+
 def test_a_long_option_is_shortened_and_many_of_them_left_out() -> None:
     (one,) = report_of(an_input(plan=a_plan() | {"options": {"command": "#" * 50_000}})).rerun
     (many,) = report_of(

@@ -186,7 +186,9 @@ def _rerun(runbook: str, options: Mapping[str, Any]) -> str:
     """The line for a shell. Of what is long it has the beginning only; the execution's input has all."""
     words = ["taskmedic", "runbook", "run", runbook]
     for name, value in options.items():
-        said = mask(f"{name}={value}")
+        said = f"{name}={value}"
+        if name not in {"cluster", "service", "task"}:  # names of ECS's, which must be right to be of use
+            said = mask(said)
         words += ["--option", said if len(said) <= LONGEST_VALUE else f"{said[:LONGEST_VALUE]}... (cut)"]
     line = shlex.join(words)
     return line if len(line) <= LONGEST_RERUN else f"{shlex.join(words[:4])} (with options too long to show)"
