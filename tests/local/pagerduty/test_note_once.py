@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import yaml
 from tests.local.pagerduty.conftest import Reporter
 from tests.unit.report.builders import a_diagnosis, an_input, an_outcome
 
+from taskmedic.aws.ledger import Ledger
 from taskmedic.domain.errors import PagerDutyUnavailable
+from taskmedic.pagerduty.client import Client
 from taskmedic.pagerduty.note import TOO_MANY, UNDER_WAY_SECONDS
 from taskmedic_local.pagerduty_standin import PagerDutyStandIn
 
@@ -128,19 +131,25 @@ def test_a_function_that_died_after_posting_does_not_post_again(
     pagerduty: PagerDutyStandIn, reporter: Reporter, incident: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a call that ends between the post and the ledger
-    def die(*_: Any) -> None:
-        raise KeyboardInterrupt
+    remember_note = Ledger.remember_note
+
+    def die(ledger: Ledger, subject: str, *note: str) -> None:
+        if subject == incident:
+            raise KeyboardInterrupt
+        remember_note(ledger, subject, *note)
 
     with monkeypatch.context() as patched:
-        patched.setattr("taskmedic.aws.ledger.Ledger.remember_note", die)
+        patched.setattr(Ledger, "remember_note", die)
         with pytest.raises(KeyboardInterrupt):
             reporter.once(a_report(incident))
+    assert len(marked(pagerduty, incident)) == 1
 
     # When it is called again
     reporter(a_report(incident))
 
-    # Then the first one's note is found by its mark
+    # Then the first one's note is found by its mark, and no other was ever posted
     assert len(marked(pagerduty, incident)) == 1
+    assert [line.split()[0] for line in requests(pagerduty)].count("POST") == 1
 
 
 def test_a_note_that_appears_late_is_waited_for_and_not_posted_again(
@@ -189,6 +198,83 @@ def test_a_note_that_appears_after_all_patience_is_taken_away_at_the_end(
     assert len(notes) == (1 if may_delete else 2)
     if not may_delete:
         assert notes[1] == TOO_MANY
+
+
+@pytest.mark.parametrize("edit_refused", [False, True])
+def test_a_note_that_appears_while_the_end_is_posted_does_not_stay(
+    pagerduty: PagerDutyStandIn,
+    reporter: Reporter,
+    incident: str,
+    monkeypatch: pytest.MonkeyPatch,
+    edit_refused: bool,
+) -> None:
+    # Given a post that takes effect minutes later: after the end looked for it, before the end is posted
+    if edit_refused:
+        reporter.once(a_report(incident, phase="started"))
+        pagerduty.set_fault("403", times=100, method="PUT")
+    pagerduty.set_fault("timeout_late", method="POST", seconds=0.5)
+    with suppress(PagerDutyUnavailable):
+        reporter.once(a_report(incident, phase="final" if edit_refused else "started"))
+    reporter.late += 121
+    post_note = Client.post_note
+
+    def post_after_it(client: Client, incident_id: str, content: str) -> str:
+        pagerduty.let_late_happen()
+        return post_note(client, incident_id, content)
+
+    monkeypatch.setattr(Client, "post_note", post_after_it)
+
+    # When the run ends
+    answer = reporter.once(a_report(incident))
+
+    # Then one note has the end, and the late one is gone
+    assert answer["channels"][0]["status"] == "posted"
+    *begun, note = marked(pagerduty, incident)
+    assert note.startswith("The container ran out of memory")
+    assert len(begun) == edit_refused
+
+
+def test_a_note_that_a_person_pasted_whole_stays_as_it_is(
+    pagerduty: PagerDutyStandIn, reporter: Reporter, incident: str
+) -> None:
+    # Given a run whose note was posted in doubt, and a person's copy of it
+    pagerduty.set_fault("timeout_late", method="POST", seconds=0.5)
+    reporter.once(a_report(incident, phase="started"))
+    reporter.late += 121
+    reporter.once(a_report(incident, phase="progress"))
+    person = pagerduty.account.users["ines@example.com"]
+    (ours,) = marked(pagerduty, incident)
+    pagerduty.account.add_note(pagerduty.account.incidents[incident], ours, person)
+    pagerduty.let_late_happen()
+
+    # When the run ends
+    reporter(a_report(incident))
+
+    # Then the late one is gone, and the copy is as it was
+    note, copy = [note["content"] for note in pagerduty.incident(incident)["notes"]]
+    assert note.startswith("The container ran out of memory")
+    assert copy == ours
+
+
+def test_a_persons_copy_is_not_taken_for_the_note_that_appeared_late(
+    pagerduty: PagerDutyStandIn, reporter: Reporter, incident: str
+) -> None:
+    # Given a note without an answer, a person's copy of it, and a list that begins with the newest
+    pagerduty.set_fault("timeout_late", method="POST", seconds=0.5)
+    reporter.once(a_report(incident, phase="started"))
+    pagerduty.let_late_happen()
+    (ours,) = marked(pagerduty, incident)
+    kept = pagerduty.account.incidents[incident]
+    copy = pagerduty.account.add_note(kept, ours, pagerduty.account.users["ines@example.com"])
+    copy["created_at"] = "2999-01-01T00:00:00Z"
+    kept.notes.reverse()
+
+    # When the run ends
+    reporter(a_report(incident))
+
+    # Then the end is in our own note
+    assert copy["content"] == ours
+    assert kept.notes[1]["content"].startswith("The container ran out of memory")
 
 
 def test_a_refused_post_is_not_waited_for(

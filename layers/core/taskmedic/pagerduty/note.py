@@ -4,15 +4,15 @@ Three things could post a second one. An earlier call of the function that died 
 are listed and the run's mark is looked for before anything is posted. A request that got no answer and may
 still be under way: the ledger knows since when, and until it is old nothing is posted again. Two calls at a
 time: a lock in the ledger is held for longer than a call can last. Should PagerDuty take in a request even
-later than that, the end of the run removes the note that is too many.
+later than that, the end of the run removes the note that is too many; never a note of somebody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from taskmedic.domain.errors import PagerDutyRefused, PagerDutyUnavailable
 from taskmedic.domain.report import Report
@@ -80,6 +80,7 @@ class NoteWriter:
                 if not note_id:
                     note_id = self._posted(incident, _content(report, mark), mark)
                     self.memory.remember_note(incident, report.run, note_id)
+                    self._remove_others(report, mark, note_id)
                     return "posted"
         try:
             self.client.edit_note(incident, note_id, _content(report, mark))
@@ -88,15 +89,15 @@ class NoteWriter:
                 raise
             return self._second(report, mark + FINAL)
         self.memory.remember_note(incident, report.run, note_id)
-        if report.phase == "final" and self._asked_at(incident, mark):
-            self._remove_others(incident, mark, note_id)
+        self._remove_others(report, mark, note_id)
         return "edited"
 
     def _second(self, report: Report, mark: str) -> str:
         """The end as a note of its own. The first one stays the one that is remembered."""
         with self._alone(report):
-            if not self._listed(report.incident_id, mark):
-                self._posted(report.incident_id, _content(report, mark), mark)
+            note_id = next(iter(self._listed(report.incident_id, mark)), "")
+            note_id = note_id or self._posted(report.incident_id, _content(report, mark), mark)
+            self._remove_others(report, mark, note_id)
         return "posted"
 
     @contextmanager
@@ -127,7 +128,7 @@ class NoteWriter:
         except Ambiguous as unknown:
             self.client.patience.waited(SETTLE_SECONDS)
             if listed := self._listed(incident, mark):
-                return listed[0]
+                return next(iter(listed))
             raise PagerDutyUnavailable(
                 unknown.what, where=unknown.where, why=unknown.why, remedy="Try again later."
             ) from unknown
@@ -148,24 +149,40 @@ class NoteWriter:
     def _remember_asking(self, incident: str, mark: str, at: float) -> None:
         self.memory.remember_note(f"asked#{incident}", mark, str(at) if at else "")
 
-    def _listed(self, incident: str, mark: str) -> list[str]:
-        """The ids of the notes that end with ``mark``: a person may quote ours in one of their own."""
-        return [
-            str(note.get("id") or "")
-            for note in self.client.notes(incident)
-            if str(note.get("content") or "").rstrip().rpartition("\n")[2] == mark
-        ]
+    def _listed(self, incident: str, mark: str) -> dict[str, str]:
+        """The notes that end with ``mark``, for a person may quote ours: id and author, the oldest first.
 
-    def _remove_others(self, incident: str, mark: str, note_id: str) -> None:
-        """Of a run's notes the one with ``note_id`` stays; another goes, or is one line where it cannot."""
-        for other in self._listed(incident, mark):
-            if other == note_id:
-                continue
+        A copy of the whole note by a person is younger than ours.
+        """
+        notes = sorted(self.client.notes(incident), key=lambda note: str(note.get("created_at") or ""))
+        return {
+            str(note.get("id") or ""): _author(note)
+            for note in notes
+            if str(note.get("content") or "").rstrip().rpartition("\n")[2] == mark
+        }
+
+    def _remove_others(self, report: Report, mark: str, note_id: str) -> None:
+        """At the end of a run whose post was in doubt, no other note of ours stays than ``note_id``.
+
+        Ours are those by its author: a person may have pasted the whole of one. What cannot be removed
+        becomes one line.
+        """
+        incident = report.incident_id
+        if report.phase != "final" or not self._asked_at(incident, mark):
+            return
+        listed = self._listed(incident, mark)
+        us = listed.pop(note_id, "")
+        for other in (other for other, author in listed.items() if author == us != ""):
             try:
                 self.client.delete_note(incident, other)
             except PagerDutyRefused:
                 with suppress(PagerDutyRefused):
                     self.client.edit_note(incident, other, TOO_MANY)
+
+
+def _author(note: Mapping[str, Any]) -> str:
+    user = note.get("user")
+    return str(user.get("id") or "") if isinstance(user, Mapping) else ""
 
 
 def _content(report: Report, mark: str) -> str:
