@@ -44,7 +44,7 @@ class Terminal:
         script = 'exec 0<>"$0" 1>&0 2>&0; exec "$@"' if controlling else 'exec "$@"'
         hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would stay ignored
         self.leader = subprocess.Popen(
-            ["/bin/sh", "-c", script, *opening, shell, *argv[1:]],
+            ["/bin/sh", "-c", script, *opening, *shell.split(), *argv[1:]],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -18,7 +18,11 @@ from taskmedic.domain.errors import CommandInvalid
 from taskmedic.ssm.command import MAX_COMMAND_LINE, UPLOAD_LINE, Invocation, encode_script, prepare
 
 NONCE = "0123456789abcdef" * 2
-SHELLS = [path for path in map(shutil.which, ("dash", "bash", "ash")) if path]
+# One that is not there is a skipped test, which is reported.
+SHELLS = [
+    pytest.param(shell, marks=pytest.mark.skipif(not shutil.which(shell.split()[0]), reason=f"no {shell}"))
+    for shell in ("dash", "bash", "busybox ash")
+]
 AWKWARD = "'\"`$\\!#~&|;<>(){}[]*?% \t\n\r"
 
 # Text that a person may put into a script: all of Unicode but NUL and lone surrogates, and much of what a
@@ -156,11 +160,35 @@ class TestInEveryShell:
         assert "timeout" in seen.words
         assert seen.took_s < 10
 
+    @pytest.mark.parametrize("name", ["TERM", "INT", "USR1", "USR2"])
+    def test_a_command_that_signals_by_name_ends_neither_the_wrapper_nor_the_watchdog(
+        self, shell: str, name: str
+    ) -> None:
+        # As `pkill -USR1 -f gunicorn` does, which finds the word in their arguments.
+        script = f"trap '' {name}; kill -{name} 0; echo on; sleep 30"
+
+        seen = shown(CommandSpec(script=script, timeout_s=1), shell=shell)
+
+        assert seen.output == b"on\n"
+        assert "timeout" in seen.words
+        assert seen.words[-1].isdecimal()
+
     def test_a_command_that_ends_its_own_group_does_not_end_the_wrapper(self, shell: str) -> None:
         assert shown(CommandSpec(script="kill 0; sleep 5"), shell=shell).status == 128 + 15
 
 
 STUBBORN = "trap '' TERM; echo stubborn; sleep 30; sleep 30; echo survived"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_cleans_up_after_sigterm_is_given_its_time(shell: str) -> None:
+    child = "trap 'sleep 2; echo cleaned; exit' TERM; while :; do sleep 0.1; done"
+    script = f"({child}) & trap 'sleep 0.4; exit 9' TERM; while :; do sleep 0.1; done"
+
+    seen = terminal.run(prepare(CommandSpec(script=script, timeout_s=1), NONCE), shell=shell)
+
+    assert seen.output.endswith(b"cleaned\n")
+    assert seen.words[-2:] == ["timeout", "9"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -196,6 +224,19 @@ SPREAD_OUT = (
 class TestNothingOfTheSessionIsLeft:
     def test_when_the_time_is_over(self, shell: str) -> None:
         began = Terminal(impatient(CommandSpec(script=SPREAD_OUT, timeout_s=1)), shell=shell)
+        started = until_up(began)
+
+        _, left = psutil.wait_procs(started, timeout=15)
+        assert not killed(left)
+        began.terminate()
+
+    @pytest.mark.parametrize("beats", [(), (EACH_SECOND,)], ids=["once", "after a beat"])
+    def test_when_the_time_is_over_and_nobody_reads(
+        self, shell: str, beats: tuple[tuple[str, str], ...]
+    ) -> None:
+        # The client is gone, the terminal is full, and whoever writes to it waits for ever.
+        invocation = impatient(CommandSpec(script="echo up; sleep 0.3; yes", timeout_s=3))
+        began = Terminal(changed(invocation, *beats), shell=shell)
         started = until_up(began)
 
         _, left = psutil.wait_procs(started, timeout=15)
@@ -328,6 +369,13 @@ def test_the_longest_script_that_is_allowed_arrives() -> None:
     script = "exit 5\n" + "#" * 127_990
 
     assert terminal.run(prepare(CommandSpec(script=script), NONCE)).status == 5
+
+
+def test_no_quote_of_the_wrapper_is_lost_on_its_way_into_the_command_line() -> None:
+    line = prepare(CommandSpec(script="date"), NONCE).command_line
+
+    assert 'e(){ trap "" HUP ALRM;if [ $_o ];then k TERM;' in line
+    assert '(trap "" TERM PIPE INT USR1 USR2;' in line
 
 
 def test_the_command_line_gives_the_agent_nothing_to_replace() -> None:

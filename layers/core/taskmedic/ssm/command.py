@@ -75,31 +75,36 @@ _SESSION = (
     "return $_f;}};"
 )
 # The end of all that the command started: SIGTERM, then SIGKILL. Where /proc is not there, or is another's,
-# to the process group, and with it to the wrapper itself.
+# to the process group, and with it to the wrapper itself. The last wait is for what has been killed by then.
 _END = (
-    "e(){{ trap "
-    " HUP USR1;if [ $_o ];then k TERM;_n={kill_after};"
-    "while [ $_n -gt 0 ]&&k 0;do z 1||break;_n=$((_n-1));done;k KILL&&k KILL;"
+    'e(){{ trap "" HUP ALRM;if [ $_o ];then k TERM;_n={kill_after};'
+    "while [ $_n -gt 0 ]&&k 0;do z 1||break;_n=$((_n-1));done;k KILL&&k KILL;wait;"
     "else kill -TERM 0;z {kill_after}&&kill -9 0;fi;exit;}};"
 )
 # The watchdog ends the command when its time is over, and when the session is: SIGHUP tells that the terminal
-# was hung up, or a beat that cannot be written. The wrapper outlives SIGTERM. USR1 ends the watchdog, and the
-# sleep that it waits for with it: in a container without an init, nobody else would reap it.
+# was hung up, or a beat that cannot be written. Marks are written by processes that it does not wait for: a
+# terminal that nobody reads is full, and holds up for ever who writes to it. ``e`` takes the one that writes
+# "timeout" for a process of the session, and so kills nothing before it is done, or KILL_AFTER_S are over.
+# The wrapper and the watchdog outlive the signals of a command that looks for its target by name
+# (``pkill -USR1 -f gunicorn``): it stands in their arguments, too. SIGALRM ends the watchdog, and the sleep
+# that it waits for with it: in a container without an init, nobody else would reap it.
 _WATCHDOG = (
-    "trap : TERM;q(){{ kill -9 $!;wait $!;exit;}};z(){{ sleep $1& wait $!;}};"
+    "trap : TERM INT USR1 USR2;q(){{ kill -9 $!;wait $!;exit;}};z(){{ sleep $1& wait $!;}};"
     + _SESSION
     + _END
-    + '(trap "" TERM PIPE;_o=${{$}};_l=;read -r _l</proc/self/stat;_w=${{_l%% *}};set -- ${{_l##*) }};'
-    "[ $_o = $4 ]||_o=;trap e HUP;trap q USR1;command -v sleep >/dev/null&&m beat;_n={seconds};"
+    + "command -v sleep >/dev/null&&m beat;"
+    '(trap "" TERM PIPE INT USR1 USR2;_o=${{$}};_l=;read -r _l</proc/self/stat;'
+    "_w=${{_l%% *}};set -- ${{_l##*) }};"
+    "[ $_o = $4 ]||{{ _o=;_w=0;}};trap e HUP;trap q ALRM;_n={seconds};"
     "while [ $_n -gt 0 ];do _i=$_n;[ $_i -gt {beat} ]&&_i={beat};"
-    "z $_i||exit;_n=$((_n-_i));[ $_n -gt 0 ]&&{{ m beat||e;}};done;"
-    "m timeout;e)& _d=$!;"
+    "z $_i||exit;_n=$((_n-_i));[ $_n -gt 0 ]&&{{ m beat||kill -HUP $_w;}}& done;"
+    "m timeout& e)& _d=$!;"
 )
 # In the foreground, where SIGINT is not ignored; not with the terminal as input: nobody would answer.
-_RUN = '(exec /bin/sh -c "$_s" </dev/null 2>&3 3>&-);_r=$?;kill -USR1 $_d;wait $_d;m $_r;'
+_RUN = '(exec /bin/sh -c "$_s" </dev/null 2>&3 3>&-);_r=$?;kill -ALRM $_d;wait $_d;m $_r;'
 # Waits for a line of input, GOODBYE, but not for ever: when the session's leader exits, the agent gives its
 # last frames two seconds to be acknowledged and then drops them.
-_LEAVE = "(trap q USR1;z {linger}&&kill -9 0)& _d=$!;read -r _l;kill -USR1 $_d;wait $_d"
+_LEAVE = "(trap q ALRM;z {linger}&&kill -9 0)& _d=$!;read -r _l;kill -ALRM $_d;wait $_d"
 GOODBYE: Final = b"\n"
 """Input that lets the wrapper go, once its end mark and all before it have arrived."""
 
