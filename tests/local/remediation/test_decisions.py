@@ -353,11 +353,15 @@ def test_a_sample_that_names_a_task_says_that_there_is_none(run: Any, name: str)
 def test_more_than_forty_containers_go_through_a_distributed_map(run: Any, aws: Any, wait_for: Any) -> None:
     aws("ecs").update_service(cluster="prod", service="search", desiredCount=42)
 
-    def running() -> int:
-        (service,) = aws("ecs").describe_services(cluster="prod", services=["search"])["services"]
-        return int(service["runningCount"])
+    def take_commands() -> int:
+        tasks = aws("ecs").list_tasks(cluster="prod", serviceName="search")["taskArns"]
+        found = aws("ecs").describe_tasks(cluster="prod", tasks=tasks)["tasks"]
+        agents = [
+            agent for task in found for box in task["containers"] for agent in box.get("managedAgents", ())
+        ]
+        return sum(agent["lastStatus"] == "RUNNING" for agent in agents)
 
-    wait_for(lambda: running() == 42)
+    wait_for(lambda: take_commands() == 42)  # the agents come a little after their tasks
     options = {"cluster": "prod", "service": "search", "command": "exit 3"}
 
     output = done(run({"runbook": "run-command", "options": options}, timeout_s=60))
