@@ -407,6 +407,45 @@ def test_a_repeated_call_that_begins_nothing_leaves_the_first_ones_result_in_its
     assert whole["summary"] == "0 of 1 nodes exited 0; 1 x exit 3"
 
 
+def test_a_repeated_call_does_not_hide_what_the_first_one_saw() -> None:
+    event = a_batch("echo hello")
+    visit(event)
+
+    whole = summed(left_by(visit(event)))
+
+    assert whole["summary"] == "2 of 2 nodes exited 0"
+    assert [row["head"] for row in whole["data"]["results"]] == ["hello\n", "hello\n"]
+
+
+def test_the_result_of_an_earlier_run_is_not_taken_for_that_of_a_repetition_that_broke_off() -> None:
+    spec = {"may_repeat": True}
+    visit(a_batch("echo hello", count=1, spec=spec))
+    with pytest.raises(BaseExceptionGroup):
+        visit(a_batch("die", count=1, spec=spec))
+
+    whole = summed({"at": 0, "error": "Runtime.ExitError", "why": "killed"}, spec=spec, batches=[[node(0)]])
+
+    (row,) = whole["data"]["results"]
+    assert (row["outcome"], row["head"], row["output"]) == ("connection_lost", "", None)
+
+
+def test_a_ledger_that_fails_at_the_lock_does_not_keep_a_later_call_from_running_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    acquire = Ledger.acquire_lock
+
+    def throttled(ledger: Ledger, key: str, *arguments: Any) -> bool:
+        if key.startswith("exec#"):
+            raise AwsRefused("cannot write to the ledger", why="throttled")
+        return acquire(ledger, key, *arguments)
+
+    with monkeypatch.context() as bad:
+        bad.setattr(Ledger, "acquire_lock", throttled)
+        assert visit(a_batch("echo hi", count=1))["counts"] == {"not_reachable": 1}
+
+    assert visit(a_batch("echo hi", count=1))["counts"] == {"exited": 1}
+
+
 def test_a_result_that_cannot_be_written_down_at_once_is_in_the_batchs_own_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

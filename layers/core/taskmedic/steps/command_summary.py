@@ -10,6 +10,7 @@ from typing import Any
 
 from taskmedic.aws.evidence import EvidenceStore
 from taskmedic.domain.dispatch import DispatchSummary, NodeResult, bounded, broken_off, summarise
+from taskmedic.steps.on_node import BEGUN_BEFORE
 
 DATA_BYTES = 18_000  # of a step outcome's data, which may have 20,000
 READERS = 24  # results read at a time; a client's pool holds 32 connections
@@ -56,7 +57,9 @@ def summary(event: Mapping[str, Any], store: EvidenceStore, keys: CommandKeys) -
     """The step's outcome over all batches.
 
     Whole results are read from S3, since a batch's answer is bounded. Of a batch whose call broke off the
-    state machine says which it was, and why; those of its nodes that had ended have their results in S3.
+    state machine says which it was, and why; those of its nodes that had ended have their results in S3. So
+    have those that a repeated call found begun. What may be repeated can have left the result of an earlier
+    run there, so for such a command nothing is taken from it.
 
     Raises:
         AwsError: S3 refused.
@@ -64,16 +67,20 @@ def summary(event: Mapping[str, Any], store: EvidenceStore, keys: CommandKeys) -
     step = event["step"]
     records = [store.get_json(batch["key"]) for batch in event["summarize"] if "key" in batch]
     results = [NodeResult.from_json(row) for record in records for row in record["results"]]
+    lost = [row for row in results if row.reason == BEGUN_BEFORE]
+    results = [row for row in results if row.reason != BEGUN_BEFORE]
     if broken := [batch for batch in event["summarize"] if "error" in batch]:
         batches = event["batches"] or store.get_json(event["batches_ref"]["key"])
-        lost = [
+        lost += [
             row
             for batch in broken
             for row in broken_off(
                 [node["name"] for node in batches[batch["at"]]], batch["error"], batch["why"]
             )
         ]
-        results += _with_what_is_left(lost, store, keys)
+    if lost and not step["spec"].get("may_repeat"):
+        lost = _with_what_is_left(lost, store, keys)
+    results += lost
     summed = summarise(results, first_success=bool(step["spec"].get("first_success")))
     kept = store.put_json(
         keys.whole, [result.to_json() for result in results], title=f"Results of {step['name']}"

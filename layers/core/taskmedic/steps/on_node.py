@@ -36,6 +36,7 @@ NO_HOST = Finding(
 )
 LOCK_WAIT_S = 20.0
 LOCK_STAYS = "Its lock stays until it expires."
+BEGUN_BEFORE = "An earlier call of this step was cut off after it had begun here; the command may have run."
 MARK_S = 90 * 24 * 3600  # as long as Step Functions keeps an execution's name
 
 
@@ -147,13 +148,19 @@ class OnNode:
         spec = replace(spec, timeout_s=max(1.0, min(spec.timeout_s, left)))
         way = self._out_of_time(node, spec, left) or self._way_in(node)
         key = f"exec#{node.get(nodes.CONTAINER_RUNTIME_ID) or node.name}"
-        if not isinstance(way, NodeResult) and not await self._locked(key, spec.timeout_s + NODE_OVERHEAD_S):
-            way = _never_ran(
-                node,
-                Outcome.NOT_REACHABLE,
-                f"another session held this container for more than {self.lock_wait_s:g} s",
-                "Try again when it has ended; too many at once can end ECS Exec in a container for good.",
-            )
+        try:
+            if not isinstance(way, NodeResult) and not await self._locked(
+                key, spec.timeout_s + NODE_OVERHEAD_S
+            ):
+                way = _never_ran(
+                    node,
+                    Outcome.NOT_REACHABLE,
+                    f"another session held this container for more than {self.lock_wait_s:g} s",
+                    "Try again when it has ended; too many at once can end ECS Exec in a container for good.",
+                )
+        except AwsError:
+            await self._unclaimed(node)
+            raise
         if isinstance(way, NodeResult):
             await self._unclaimed(node)
             return way
@@ -271,6 +278,6 @@ def _may_have_run(node: Node) -> NodeResult:
     return NodeResult(
         node=node.name,
         outcome=Outcome.CONNECTION_LOST.value,
-        reason="An earlier call of this step was cut off after it had begun here; the command may have run.",
+        reason=BEGUN_BEFORE,
         remedy="See what it did before running it again. A step with may_repeat: true runs it again.",
     )
