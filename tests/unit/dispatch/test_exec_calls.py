@@ -31,6 +31,7 @@ from taskmedic.domain.command import StreamSession
 from taskmedic.domain.dispatch import NODE_OVERHEAD_S
 from taskmedic.domain.errors import (
     AccessDenied,
+    AwsRefused,
     AwsUnreachable,
     CommandMayHaveRun,
     ExecAgentNotReady,
@@ -113,6 +114,11 @@ async def test_the_session_is_what_ecs_answers(executor: Executor) -> None:
     [
         (refused("TargetNotConnectedException"), ExecAgentNotReady),
         (refused("InvalidParameterException", message="execute command was not enabled"), ExecAgentNotReady),
+        (
+            refused("InvalidParameterException", message="the execute command agent isn't running"),
+            ExecAgentNotReady,
+        ),
+        (refused("InvalidParameterException", message="command is too long"), AwsRefused),
         (refused("AccessDeniedException"), AccessDenied),
         (refused("ServerException", 500), CommandMayHaveRun),
         (ReadTimeoutError(endpoint_url="x"), CommandMayHaveRun),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ T = TypeVar("T")
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 5.0
 BACKOFF_TRIES = 7
+
+
+# Of the many reasons for an InvalidParameterException, the one that another way in can help.
+NOT_ENABLED = re.compile("execute command (was not enabled|agent)")
 
 
 @dataclass(frozen=True)
@@ -213,7 +218,8 @@ def _refusal(error: ClientError, node: Node) -> Exception | None:
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "") or code
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in {"TargetNotConnectedException", "InvalidParameterException"}:
+    disabled = code == "InvalidParameterException" and NOT_ENABLED.search(message)
+    if disabled or code == "TargetNotConnectedException":
         return ExecAgentNotReady(
             "ECS Exec cannot reach the container",
             where=node.name,
