@@ -71,7 +71,7 @@ def test_what_signs_nothing_is_sent_with_the_bearer_secret_once_there_is_one(tas
     samples = sorted((EVENTS / "pagerduty").glob("action-*.json"))
     with pytest.raises(InputError, match="no secret is stored in bearer_secrets"):
         taskmedic("send", samples[0])
-    value = {"signing_secrets": [cloud.webhook_secret], "bearer_secrets": ["a-long-random-text"]}
+    value = {"signing_secrets": [cloud.webhook_secret], "bearer_secrets": ["of-this-test-alone"]}
     aws("secretsmanager").put_secret_value(
         SecretId=cloud.deployment.outputs["WebhookSecretArn"], SecretString=json.dumps(value)
     )
