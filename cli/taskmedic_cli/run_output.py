@@ -43,7 +43,7 @@ class View:
         self.results: list[NodeResult] = []
         # Why stdout took no more; what came after it was dropped.
         self.write_error: OSError | None = None
-        # Called, from the writing thread, when stdout takes no more, as with `| head` or a full disk.
+        # Called once, from the writing thread, when stdout takes no more, as with `| head` or a full disk.
         self.when_unwritable: Callable[[], object] = lambda: None
         self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         # A daemon, so that Ctrl-C ends the program while a reader stalls.
@@ -82,8 +82,9 @@ class View:
             try:
                 job()
             except OSError as error:
-                self.write_error = error
-                self.when_unwritable()
+                if self.write_error is None:  # what is still queued meets the same error
+                    self.write_error = error
+                    self.when_unwritable()
 
 
 class LiveView(View):

@@ -52,6 +52,22 @@ def told(view: View, *names: str, output: bytes = b"", exit_code: int = 0) -> No
         view.add(NodeResult(name, "exited", exit_code=exit_code, bytes=len(output)))
 
 
+@NEEDS_DEV_FULL
+@pytest.mark.usefixtures("full")
+def test_that_stdout_takes_no_more_is_told_once() -> None:
+    # Each time is a cancellation, and a second one cuts off the ending of sessions that the first began.
+    view = LiveView()
+    calls: list[str] = []
+    view.when_unwritable = lambda: calls.append("end")
+    sink = view.output_for(Node("a/app", {}))
+
+    with view:
+        for _ in range(10):
+            sink.write(b"x\n")
+
+    assert calls == ["end"]
+
+
 def test_a_reader_that_pauses_holds_nothing_up_and_gets_everything(pipe: tuple[IO[bytes], IO[str]]) -> None:
     view = ManyView(2)
     view.__enter__()
