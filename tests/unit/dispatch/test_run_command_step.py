@@ -158,6 +158,14 @@ def test_output_of_any_length_lies_whole_in_s3_and_bounded_in_the_answer() -> No
     assert result["truncated"]
 
 
+def test_output_of_which_nothing_is_missing_is_not_called_truncated() -> None:
+    answer = visit(a_batch("fill 3000", count=1))
+
+    (result,) = answer["results"]
+    assert len(result["head"] + result["tail"]) == 3_000
+    assert not result["truncated"]
+
+
 def test_what_looks_like_a_secret_is_hidden_in_the_answer_and_kept_in_s3() -> None:
     answer = visit(a_batch("echo DB_PASSWORD=hunter2hunter2", count=1))
 

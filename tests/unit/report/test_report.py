@@ -133,6 +133,14 @@ def test_outputs_keep_head_and_tail_and_say_why_a_node_failed() -> None:
     assert (second.title, second.text) == ("4567/app (timed_out)", "no end\nWait.")
 
 
+def test_head_and_tail_between_which_nothing_is_missing_are_one_text() -> None:
+    results = [a_result(head="first\nsec", tail="ond\n")]
+
+    (step,) = report_of(an_input(an_outcome("dump", "command", data={"results": results}), plan=None)).steps
+
+    assert (step.outputs[0].text, step.outputs[0].complete) == ("first\nsecond", True)
+
+
 def test_secrets_in_outputs_summaries_and_errors_are_hidden() -> None:
     results = [a_result(head="DB_PASSWORD=hunter2\n")]
     given = an_input(

@@ -28,6 +28,8 @@ INLINE_NODES = 40  # more nodes than this go through a distributed map
 # What a batch leaves behind, up to 230 bytes, comes back in one state of 256 KiB, beside the step's script.
 MAX_BATCHES = 800
 
+WHOLE_EXCERPT = 6 * 2_000  # bytes of a head or a tail as JSON, at worst: control characters only
+
 # Not an outcome of a command: the dispatch ended before the node's turn (Rundeck: NOT STARTED).
 NOT_STARTED = "not_started"
 
@@ -253,7 +255,7 @@ def bounded(results: Sequence[NodeResult], limit_bytes: int) -> list[dict[str, A
     Output is shortened before a node is left out, and nodes are left out from the end.
     """
     ordered = sorted(results, key=lambda r: (r.succeeded, r.outcome == NOT_STARTED))
-    for cut in (2_000, 400, 0):
+    for cut in (WHOLE_EXCERPT, 2_000, 400, 0):
         rows = [_cut(result, cut).to_json() for result in ordered]
         if sum(map(_json_size, rows)) <= limit_bytes:
             return rows

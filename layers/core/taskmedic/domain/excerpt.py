@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from taskmedic.domain.command import CommandResult
 from taskmedic.domain.masking import mask
 
 SHOWN_BYTES = 2_000
 
 
-def head_and_tail(result: CommandResult) -> tuple[str, str]:
+class Excerpt(NamedTuple):
+    """The beginning and the end of an output, and whether something between them is missing."""
+
+    head: str
+    tail: str
+    left_out: bool
+
+
+def head_and_tail(result: CommandResult) -> Excerpt:
     """The first and the last 2,000 bytes, or a little less, of a command's output as text, secrets masked.
 
     They do not overlap; ``tail`` is empty when ``head`` holds all. More is kept of the output than is shown:
@@ -18,11 +28,12 @@ def head_and_tail(result: CommandResult) -> tuple[str, str]:
     if not result.truncated:
         whole = _masked(result.head + result.tail)
         head = _first(whole)
-        return head, _last(whole[len(head) :])
+        rest = whole[len(head) :]
+        return Excerpt(head, _last(rest), left_out=len(rest.encode()) > SHOWN_BYTES)
     head, tail = _masked(result.head), _masked(result.tail)
     head = head[: head.rfind("\n") + 1] or head[: len(head) // 2]  # of one long line the end is left out
     tail = tail.partition("\n")[2]
-    return _first(head), _last(tail)
+    return Excerpt(_first(head), _last(tail), left_out=True)
 
 
 def _masked(output: bytes) -> str:

@@ -143,8 +143,8 @@ def _result(result: Mapping[str, Any]) -> Output:
     """A node's output: its head, and its tail where the middle is missing."""
     label = f"exit {result.get('exit_code')}" if result.get("outcome") == "exited" else result.get("outcome")
     head, tail = str(result.get("head") or ""), str(result.get("tail") or "")
-    whole = not (tail or result.get("truncated"))
-    text = f"{head.rstrip()}\n...\n{tail.strip()}" if tail else head
+    whole = not result.get("truncated")
+    text = head + tail if whole or not tail else f"{head.rstrip()}\n...\n{tail.strip()}"
     said = [text.strip(), str(result.get("reason") or ""), str(result.get("remedy") or "")]
     return Output(f"{result.get('node')} ({label})", mask("\n".join(filter(None, said))), whole)
 

@@ -20,7 +20,7 @@ from taskmedic.domain.dispatch import (
     NodeResult,
 )
 from taskmedic.domain.errors import AwsError, TaskmedicError
-from taskmedic.domain.excerpt import SHOWN_BYTES, head_and_tail
+from taskmedic.domain.excerpt import head_and_tail
 from taskmedic.domain.nodes import Node
 from taskmedic.domain.preflight import first_failure, quick_findings
 from taskmedic.domain.preflight_facts import Finding
@@ -244,7 +244,7 @@ class OnNode:
             place = await self._off_loop(output.finish)
         except AwsError as error:
             reason = f"{reason} {error.text()}".strip()
-        head, tail = head_and_tail(result)
+        head, tail, left_out = head_and_tail(result)
         return NodeResult(
             node=node.name,
             outcome=result.outcome.value,
@@ -252,7 +252,7 @@ class OnNode:
             head=head,
             tail=tail,
             bytes=result.total_bytes,
-            truncated=result.total_bytes > SHOWN_BYTES,
+            truncated=left_out,
             output=place,
             reason=reason,
             remedy=f"{result.remedy} {trouble}".strip(),
