@@ -1,7 +1,8 @@
 """The inventory at scale: how long, how many calls, how much memory.
 
 Every call takes 50 ms more than it would, as over a network. The endpoint is a process of its own with
-answers made beforehand, so that the reader is what is measured. Times are the best of several rounds.
+answers made beforehand, so that the reader is what is measured. Times are the best of many rounds, taken in
+turns.
 
     python benchmarks/inventory.py
 """
@@ -18,8 +19,8 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ _ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
 _PAGE = 100
 CLUSTERS = 20
 DELAY_S = 0.05
-ROUNDS = 15
+ROUNDS = 30
 EVERYTHING = [NodeSource.from_json({"all_clusters": True, "region": REGION})]
 
 
@@ -42,38 +43,53 @@ class Reading(NamedTuple):
     seconds: float
     containers: int
     tasks: int
-    calls: Counter[str]
     peak_mb: float
+    calls: Counter[str]
 
 
-def read(clusters: int, tasks_each: int, parallel: int, rounds: int = ROUNDS) -> Reading:
-    """The best of so many readings, in a process of its own."""
-    with ecs_endpoint(clusters, tasks_each, DELAY_S) as endpoint:
-        context = multiprocessing.get_context("spawn")
+class World(NamedTuple):
+    """What is read: so many clusters with so many tasks each."""
+
+    clusters: int
+    tasks_each: int
+
+
+def read(worlds: Sequence[World], parallel: int, rounds: int = ROUNDS) -> list[Reading]:
+    """The best of so many readings of each world, in turns, by one process: what the machine does besides
+    meets them alike.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        endpoints = [stack.enter_context(ecs_endpoint(*world, DELAY_S)) for world in worlds]
         ours, theirs = context.Pipe()
-        process = context.Process(target=_read, args=(endpoint.url, parallel, rounds, theirs))
+        process = context.Process(target=_read, args=([e.url for e in endpoints], parallel, rounds, theirs))
         process.start()
         theirs.close()  # so that a reader that fails ends the wait for its answer
-        seconds, containers, tasks, peak_mb = ours.recv()
+        found: list[tuple[float, int, int, float]] = ours.recv()
         process.join()
-        calls = endpoint.calls()
-    return Reading(seconds, containers, tasks, Counter({k: n // rounds for k, n in calls.items()}), peak_mb)
+        calls = [Counter({k: n // rounds for k, n in endpoint.calls().items()}) for endpoint in endpoints]
+    return [Reading(*facts, called) for facts, called in zip(found, calls, strict=True)]
 
 
-def _read(url: str, parallel: int, rounds: int, answer: Connection) -> None:
-    os.environ.update(AWS_ACCESS_KEY_ID="benchmark", AWS_SECRET_ACCESS_KEY="benchmark", AWS_ENDPOINT_URL=url)
-    clients = Clients()
-    clients.get("ecs", Access(REGION))  # the cold start of botocore is no part of it
-    best = math.inf
+def _read(urls: Sequence[str], parallel: int, rounds: int, answer: Connection) -> None:
+    os.environ.update(AWS_ACCESS_KEY_ID="benchmark", AWS_SECRET_ACCESS_KEY="benchmark")
+    readers = []
+    for url in urls:
+        os.environ["AWS_ENDPOINT_URL"] = url
+        readers.append(Clients())
+        readers[-1].get("ecs", Access(REGION))  # the cold start of botocore is no part of it
+    best = [(math.inf, 0, 0)] * len(urls)
     for _ in range(rounds):
-        started = time.perf_counter()
-        inventory = find(EVERYTHING, clients, parallel=parallel)
-        best = min(best, time.perf_counter() - started)
-        assert not inventory.errors, inventory.errors
+        for at, clients in enumerate(readers):
+            started = time.perf_counter()
+            inventory = find(EVERYTHING, clients, parallel=parallel)
+            seconds = time.perf_counter() - started
+            assert not inventory.errors, inventory.errors
+            tasks = {node.task_arn for node in inventory.nodes}
+            best[at] = min(best[at], (seconds, len(inventory.nodes), len(tasks)))
     kilobyte = 1024 if sys.platform == "darwin" else 1
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilobyte / 1024
-    tasks = {node.task_arn for node in inventory.nodes}
-    answer.send((best, len(inventory.nodes), len(tasks), peak_mb))
+    answer.send([(*facts, peak_mb) for facts in best])
 
 
 def main() -> None:
@@ -81,9 +97,8 @@ def main() -> None:
     print(
         f"{CLUSTERS * tasks_each:,} tasks in {CLUSTERS} clusters, {DELAY_S * 1000:.0f} ms added to each call"
     )
-    chain = read(1, tasks_each, PARALLEL)
-    one_by_one = read(CLUSTERS, tasks_each, 1, rounds=1)
-    wide = read(CLUSTERS, tasks_each, PARALLEL)
+    chain, wide = read([World(1, tasks_each), World(CLUSTERS, tasks_each)], PARALLEL)
+    (one_by_one,) = read([World(CLUSTERS, tasks_each)], 1, rounds=1)
     print(f"  longest chain alone ({chain.calls.total()} calls)      {chain.seconds:7.3f} s")
     print(f"  one call after the other ({one_by_one.calls.total()} calls) {one_by_one.seconds:7.3f} s")
     print(f"  side by side, at most {PARALLEL}          {wide.seconds:7.3f} s")
@@ -95,7 +110,7 @@ def main() -> None:
     tasks_each = 500
     pages = CLUSTERS * math.ceil(tasks_each / 100)
     least = 1 + 2 * pages
-    large = read(CLUSTERS, tasks_each, PARALLEL, rounds=1)
+    (large,) = read([World(CLUSTERS, tasks_each)], PARALLEL, rounds=1)
     expected = CLUSTERS * tasks_each
     print(f"\n{expected:,} tasks in {CLUSTERS} clusters")
     print(f"  tasks found                       {large.tasks:7,}     of {expected:,}")

@@ -19,10 +19,13 @@ def work_off(jobs: Sequence[Job], threads: int) -> None:
     Raises:
         Exception: what a job raised first; jobs that have not begun by then are dropped.
     """
-    with ThreadPoolExecutor(threads, thread_name_prefix="fanout") as pool:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="fanout")
+    try:
         crew = _Crew(pool)
         crew.add(jobs)
         crew.wait()
+    finally:
+        pool.shutdown(wait=False)  # the jobs are done; the threads' own ends need nobody to wait
 
 
 class _Crew:

@@ -72,10 +72,7 @@ def nodes_of(task: Mapping[str, Any], origin: Origin) -> Iterator[Node]:
 
 # What an answer gives as it is: attribute, and the field of the API.
 _TASK_FIELDS = (
-    (attr.CLUSTER_ARN, "clusterArn"),
     (attr.TASK_ARN, "taskArn"),
-    (attr.TASK_GROUP, "group"),
-    (attr.TASK_DEFINITION_ARN, "taskDefinitionArn"),
     (attr.STARTED_BY, "startedBy"),
     (attr.LAUNCH_TYPE, "launchType"),
     (attr.CAPACITY_PROVIDER, "capacityProviderName"),
@@ -98,21 +95,35 @@ _CONTAINER_FIELDS = (
 
 def _task_attributes(task: Mapping[str, Any], origin: Origin) -> dict[str, str]:
     """What all nodes of a task share."""
-    attributes = _named_fields(task, _TASK_FIELDS)
+    place = (task.get("clusterArn", ""), task.get("taskDefinitionArn", ""), task.get("group", ""))
+    attributes = {**_in_common(*place, origin), **_named_fields(task, _TASK_FIELDS)}
     attributes[attr.TASK_ID] = last_part(task["taskArn"])
     attributes[attr.EXEC_ENABLED] = "true" if task.get("enableExecuteCommand") else "false"
-    attributes |= _of_cluster(attributes.get(attr.CLUSTER_ARN, ""))
-    attributes |= _of_definition(attributes.get(attr.TASK_DEFINITION_ARN, ""))
-    group = attributes.get(attr.TASK_GROUP, "")
-    further = {
-        attr.SERVICE_NAME: group[len(_SERVICE_GROUP) :] if group.startswith(_SERVICE_GROUP) else "",
-        attr.CPU_ARCHITECTURE: _named(task.get("attributes"), "ecs.cpu-architecture"),
-        attr.PRIVATE_IP: _private_ip(task),
+    if architecture := _named(task.get("attributes"), "ecs.cpu-architecture"):
+        attributes[attr.CPU_ARCHITECTURE] = architecture
+    if address := _private_ip(task):
+        attributes[attr.PRIVATE_IP] = address
+    return attributes
+
+
+@lru_cache(maxsize=4096)
+def _in_common(cluster_arn: str, definition_arn: str, group: str, origin: Origin) -> Mapping[str, str]:
+    """What the tasks of a service have in common, put together once."""
+    arn, definition = Arn.parse(cluster_arn), last_part(definition_arn)
+    attributes = {
+        attr.CLUSTER_ARN: cluster_arn,
+        attr.CLUSTER_NAME: last_part(cluster_arn),
+        attr.TASK_GROUP: group,
+        attr.SERVICE_NAME: group.removeprefix(_SERVICE_GROUP) if group.startswith(_SERVICE_GROUP) else "",
+        attr.TASK_DEFINITION_ARN: definition_arn,
+        attr.TASK_DEFINITION: definition,
+        attr.TASK_DEFINITION_FAMILY: definition.rpartition(":")[0] or definition,
+        attr.REGION: arn.region if arn else "",
+        attr.ACCOUNT: arn.account if arn else "",
         attr.ASSUME_ROLE_ARN: origin.assume_role_arn,
         attr.EXTERNAL_ID: origin.external_id,
     }
-    attributes.update((name, text) for name, text in further.items() if text)
-    return attributes
+    return {name: text for name, text in attributes.items() if text}
 
 
 def _container_attributes(container: Mapping[str, Any], shared: Mapping[str, str]) -> dict[str, str]:
@@ -126,20 +137,6 @@ def _container_attributes(container: Mapping[str, Any], shared: Mapping[str, str
 def _named_fields(value: Mapping[str, Any], fields: tuple[tuple[str, str], ...]) -> dict[str, str]:
     """The fields that have a value."""
     return {name: text for name, key in fields if (text := value.get(key))}
-
-
-@lru_cache(maxsize=1024)
-def _of_cluster(cluster_arn: str) -> dict[str, str]:
-    arn = Arn.parse(cluster_arn)
-    named = {attr.CLUSTER_NAME: last_part(cluster_arn)}
-    return named | {attr.REGION: arn.region, attr.ACCOUNT: arn.account} if arn else named
-
-
-@lru_cache(maxsize=1024)
-def _of_definition(definition_arn: str) -> dict[str, str]:
-    definition = last_part(definition_arn)
-    family = definition.rpartition(":")[0] or definition
-    return {attr.TASK_DEFINITION: definition, attr.TASK_DEFINITION_FAMILY: family}
 
 
 def with_host(node: Node, instance: ContainerInstance) -> Node:
