@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -291,7 +292,23 @@ def test_an_attempt_in_several_services_is_taken_in_all_of_them_or_in_none(ledge
     assert attempts_of(ledger, "5", "6", "7") == [Verdict.TAKEN, Verdict.TAKEN, Verdict.REFUSED]
 
 
-def test_of_many_executions_at_once_no_more_than_the_limit_act(ledger: Ledger) -> None:
+class OneCallAtATime:
+    """DynamoDB checks a condition and writes in one step; moto in two, between which threads come."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._lock = client, threading.Lock()
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**request: Any) -> Any:
+            with self._lock:
+                return getattr(self._client, operation)(**request)
+
+        return call
+
+
+def test_of_many_executions_at_once_no_more_than_the_limit_act(dynamodb: Any) -> None:
+    ledger = Ledger("ledger", OneCallAtATime(dynamodb))
+
     with ThreadPoolExecutor(16) as pool:
         verdicts = list(pool.map(lambda run: attempts_of(ledger, str(run))[0], range(40)))
 
