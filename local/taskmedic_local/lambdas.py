@@ -229,17 +229,26 @@ class Lambdas:
             bound = function.reserved_concurrency or self._pool_size
             if len(self._pending[function.name]) <= free or starting >= AT_ONCE or len(own) >= bound:
                 return
-        self._start_worker(function)
+            worker = self._new_worker(function)  # counted before anybody else counts
+        self._spawn(worker)
 
     def _start_worker(self, function: Function) -> None:
-        worker_id = f"LOCAL{secrets.token_hex(8).upper()}"
-        stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[$LATEST]{secrets.token_hex(16)}"
-        worker = Worker(worker_id, function, stream)
-        env = function.process_environment(worker=worker_id, port=self._port, log_stream=stream)
-        self._groups[stream] = function.log_group
         with self._changed:
-            self._workers[worker_id] = worker
-        worker.pid = self._host.spawn(worker_id, function, env, stream)
+            worker = self._new_worker(function)
+        self._spawn(worker)
+
+    def _new_worker(self, function: Function) -> Worker:
+        stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[$LATEST]{secrets.token_hex(16)}"
+        worker = Worker(f"LOCAL{secrets.token_hex(8).upper()}", function, stream)
+        self._groups[stream] = function.log_group
+        self._workers[worker.worker_id] = worker
+        return worker
+
+    def _spawn(self, worker: Worker) -> None:
+        env = worker.function.process_environment(
+            worker=worker.worker_id, port=self._port, log_stream=worker.stream
+        )
+        worker.pid = self._host.spawn(worker.worker_id, worker.function, env, worker.stream)
 
     def _time_out(self, call: Call) -> None:
         seconds = call.function.timeout_s
