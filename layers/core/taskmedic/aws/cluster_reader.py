@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from taskmedic.aws.errors import translated
 from taskmedic.aws.fanout import Job
-from taskmedic.aws.paging import TokenExpired, page
+from taskmedic.aws.paging import TokenExpired, page, tokens_expire
 from taskmedic.aws.plain_tasks import describe_tasks
 from taskmedic.domain.arns import last_part
-from taskmedic.domain.errors import AwsRefused, ServiceNotFound, TaskmedicError
+from taskmedic.domain.errors import ServiceNotFound, TaskmedicError
 
 # The most ECS takes in one DescribeTasks, and gives in one page of ListTasks.
 BATCH = 100
@@ -71,7 +71,7 @@ class ClusterReader:
         except TokenExpired:
             if not restarted:  # the tasks known by now are not described again
                 return (partial(self._list, query, restarted=True),)
-            self._sink.failed(_tokens_expire("the tasks", self._cluster))
+            self._sink.failed(tokens_expire("the tasks", self._cluster))
             return self._close()
         except ServiceNotFound:
             self._sink.service_missing(query.service, self._cluster)
@@ -118,15 +118,6 @@ class ClusterReader:
         return ()
 
 
-def _tokens_expire(what: str, where: str) -> AwsRefused:
-    return AwsRefused(
-        f"cannot list {what}",
-        where=where,
-        why="ECS refused its own page token twice",
-        remedy="Try again.",
-    )
-
-
 def read_clusters(ecs: Any, on_cluster: Callable[[str], Sequence[Job]], sink: Sink) -> Job:
     """The job that lists every cluster; each gives the jobs of ``on_cluster``."""
     seen: set[str] = set()
@@ -138,7 +129,7 @@ def read_clusters(ecs: Any, on_cluster: Callable[[str], Sequence[Job]], sink: Si
         except TokenExpired:
             if not restarted:
                 return (partial(read, restarted=True),)
-            sink.failed(_tokens_expire("the clusters", ""))
+            sink.failed(tokens_expire("the clusters", ""))
             return ()
         except TaskmedicError as error:
             sink.failed(error)

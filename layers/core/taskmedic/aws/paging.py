@@ -7,6 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from taskmedic.domain.errors import AwsRefused
+
 # What ECS answers to a token it does not take (ECS API reference, ListTasks, errors).
 _BAD_TOKEN = frozenset({"InvalidParameterException", "ClientException"})
 
@@ -30,3 +32,13 @@ def page(call: Callable[..., Any], request: Mapping[str, Any], token: str) -> An
         if error.response.get("Error", {}).get("Code") in _BAD_TOKEN:
             raise TokenExpired from error
         raise
+
+
+def tokens_expire(what: str, where: str) -> AwsRefused:
+    """That a listing's tokens ran out also when it was read again from its first page."""
+    return AwsRefused(
+        f"cannot list {what}",
+        where=where,
+        why="ECS refused its own page token twice",
+        remedy="Try again.",
+    )

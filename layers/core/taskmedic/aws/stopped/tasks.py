@@ -11,8 +11,8 @@ from typing import Any
 
 from taskmedic.aws.clients import Access, Clients
 from taskmedic.aws.errors import translated
-from taskmedic.aws.paging import TokenExpired, page
-from taskmedic.domain.errors import AwsRefused, InputError, NotAStoppedTask
+from taskmedic.aws.paging import TokenExpired, page, tokens_expire
+from taskmedic.domain.errors import InputError, NotAStoppedTask
 from taskmedic.domain.task_record import TaskRecord
 from taskmedic.domain.task_shapes import read_task
 
@@ -87,12 +87,7 @@ def _listed(ecs: Any, query: Query) -> list[str]:
     for _ in range(LISTINGS):
         with translated("cannot list the stopped tasks", query.cluster), suppress(TokenExpired):
             return list(_pages(ecs, request))
-    raise AwsRefused(
-        "cannot list the stopped tasks",
-        where=query.cluster,
-        why="ECS refused its own page token twice",
-        remedy="Try again.",
-    )
+    raise tokens_expire("the stopped tasks", query.cluster)
 
 
 def _pages(ecs: Any, request: Mapping[str, Any]) -> Iterator[str]:
