@@ -128,17 +128,22 @@ def test_an_endpoint_that_does_not_answer_is_exit_code_3(environment: dict[str, 
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interruption_ends_the_command_in_the_container(
-    environment: dict[str, str], taskmedic: Taskmedic, number: signal.Signals
-) -> None:
-    with subprocess.Popen(
-        [PROGRAM, "run", *ONE, "--", "echo $$ > pid; echo begun; exec sleep 300"],
+def started(script: str, environment: dict[str, str]) -> subprocess.Popen[str]:
+    """``taskmedic run`` of the script in one container, under way."""
+    return subprocess.Popen(
+        [PROGRAM, "run", *ONE, "--", script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
-    ) as running:
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interruption_ends_the_command_in_the_container(
+    environment: dict[str, str], taskmedic: Taskmedic, number: signal.Signals
+) -> None:
+    with started("echo $$ > pid; echo begun; exec sleep 300", environment) as running:
         assert running.stdout
         assert running.stderr
         assert running.stdout.readline() == "begun\n"
@@ -159,13 +164,7 @@ def test_an_interruption_says_what_could_not_be_ended(cloud: LocalCloud, environ
         f"{cloud.endpoint}/_local/faults", json.dumps(fault).encode(), method="POST"
     )
     urllib.request.urlopen(request).close()
-    with subprocess.Popen(
-        [PROGRAM, "run", *ONE, "--", "echo $$; exec sleep 300"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as running:
+    with started("echo $$; exec sleep 300", environment) as running:
         assert running.stdout
         assert running.stderr
         pid = int(running.stdout.readline())

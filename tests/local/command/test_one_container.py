@@ -281,16 +281,20 @@ exit 1
 """
 
 
-async def test_cancelling_ends_all_that_the_command_started(commands: Commands) -> None:
-    node = commands.nodes(services="checkout", containers="app")[0]
-    running = asyncio.create_task(commands.one(SPREAD_OUT, node))
+async def cancelled_once_it_writes(commands: Commands, script: str, node: Node) -> None:
+    running = asyncio.create_task(commands.one(script, node))
     while not commands.outputs.get(node.name) or not commands.outputs[node.name].data:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-
     running.cancel()
-
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_cancelling_ends_all_that_the_command_started(commands: Commands) -> None:
+    node = commands.nodes(services="checkout", containers="app")[0]
+
+    await cancelled_once_it_writes(commands, SPREAD_OUT, node)
+
     gone, _ = await commands.one(WAIT_UNTIL_ALL_ARE_GONE, node)
     assert gone.succeeded
 
@@ -309,13 +313,8 @@ async def test_the_end_of_the_time_ends_all_that_the_command_started(commands: C
 
 async def test_cancelling_ends_the_command_in_the_container(commands: Commands, wait_for: Any) -> None:
     node = commands.nodes(services="checkout", containers="app")[0]
-    running = asyncio.create_task(commands.one("echo $$ > pid; echo begun; exec /bin/sleep 300", node))
-    while not commands.outputs.get(node.name) or not commands.outputs[node.name].data:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
 
-    running.cancel()
+    await cancelled_once_it_writes(commands, "echo $$ > pid; echo begun; exec /bin/sleep 300", node)
 
-    with pytest.raises(asyncio.CancelledError):
-        await running
     gone, _ = await commands.one(WAIT_UNTIL_GONE, node)
     assert gone.succeeded
