@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from taskmedic.domain.errors import FilterInvalid, OptionInvalid
@@ -31,13 +31,14 @@ _NARROWING = ("services", "tasks", "task_definitions", "containers", "tags", "fi
 
 @dataclass(frozen=True)
 class _Completion:
-    """What the text of a runbook is completed with, for one target."""
+    """What the text of a runbook is completed with, for one target, and the node sources completed so."""
 
     target: Target
     of_event: bool
     options: Mapping[str, str]
     lookups: Mapping[str, Callable[[str], str]]
     strict_lookups: Mapping[str, Callable[[str], str]]
+    sources: Sequence[dict[str, Any]] = ()
 
 
 def plan_for(
@@ -57,9 +58,8 @@ def plan_for(
             nodes or a stop need, or the target is out of reach.
     """
     completions, left_out = _completions(book, trigger, given, own_account, own_region)
-    read = [_sources(book, completion, own_account, own_region) for completion in completions]
-    nodes = _nodes(book, completions, read)
-    steps, not_looked_at = _steps(book, completions, nodes, read, own_account)
+    nodes = _nodes(book, completions)
+    steps, not_looked_at = _steps(book, completions, nodes, own_account)
     first = completions[0].options
     plan = {
         "runbook": book.name,
@@ -116,8 +116,8 @@ def _completions(
         about = trigger.about(target)
         try:
             one = _completion(about, resolve(book, given, about.value))
-            read = [_sources(book, one, own_account, own_region)]
-            _steps(book, [one], _nodes(book, [one], read), read, own_account)
+            one = replace(one, sources=_sources(book, one, own_account, own_region))
+            _steps(book, [one], _nodes(book, [one]), own_account)
         except OptionInvalid as error:
             first_error = first_error or error
             left_out.append(f"{target.named}: {error.text()}"[:MAX_REASON])
@@ -187,14 +187,12 @@ def _own_fields(nodes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in nodes.items() if key not in _SHARED}
 
 
-def _nodes(
-    book: Runbook, completions: Sequence[_Completion], read: Sequence[Sequence[dict[str, Any]]]
-) -> dict[str, Any] | None:
+def _nodes(book: Runbook, completions: Sequence[_Completion]) -> dict[str, Any] | None:
     if book.nodes is None:
         return None
     whole = book.nodes.to_json()
     sources: list[dict[str, Any]] = []
-    for source in (source for each in read for source in each):
+    for source in (source for one in completions for source in one.sources):
         if source not in sources:
             sources.append(source)
     spec = {key: whole[key] for key in _SHARED if key in whole} | {"sources": sources}
@@ -228,7 +226,6 @@ def _steps(
     book: Runbook,
     completions: Sequence[_Completion],
     nodes: Mapping[str, Any] | None,
-    read: Sequence[Sequence[Mapping[str, Any]]],
     own_account: str,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Step JSON of every step, `stopped_tasks` once for each target as far as the number of steps allows; and
@@ -237,8 +234,8 @@ def _steps(
     repeated = [step for step in book.steps if step.stopped_tasks is not None]
     room = (MAX_STEPS - len(book.steps)) // max(1, len(repeated)) + 1
     reaches = [
-        Reach(one.target, one.of_event, [NodeSource.from_json(source) for source in sources], own_account)
-        for one, sources in zip(completions, read, strict=True)
+        Reach(one.target, one.of_event, [NodeSource.from_json(source) for source in one.sources], own_account)
+        for one in completions
     ]
     pairs = list(zip(completions, reaches, strict=True))
     steps: list[dict[str, Any]] = []
