@@ -66,10 +66,7 @@ def webhook(clients: Clients, name: str) -> Webhook:
         InputError: the stack has no webhook, or its secret is no JSON object.
     """
     found = outputs(clients, name)
-    try:
-        url, secret_id = found["WebhookUrl"], found["WebhookSecretArn"]
-    except KeyError as error:
-        raise InputError(f"stack {name} has no output {error}", remedy="Is it Taskmedic's stack?") from error
+    url, secret_id = (_output(found, key, name) for key in ("WebhookUrl", "WebhookSecretArn"))
     with translated("cannot read the webhook's secret", secret_id):
         value = clients.get("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
     try:
@@ -91,7 +88,11 @@ def state_machine(clients: Clients, name: str) -> str:
     Raises:
         InputError: there is no such stack, or it has no state machine.
     """
+    return _output(outputs(clients, name), STATE_MACHINE, name)
+
+
+def _output(found: Mapping[str, str], key: str, name: str) -> str:
     try:
-        return outputs(clients, name)[STATE_MACHINE]
+        return found[key]
     except KeyError as error:
         raise InputError(f"stack {name} has no output {error}", remedy="Is it Taskmedic's stack?") from error
